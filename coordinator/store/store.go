@@ -1,6 +1,3 @@
-// Package store is where a cluster keeps what must outlive its brokers: Kafka's ZooKeeper tree. One interface, two
-// implementations (zk/ over a real ZooKeeper, embedded/ over a file of this process), held to the same behaviour by
-// storetest/. schema.go knows every znode path and its JSON; nobody else spells one.
 package store
 
 import (
@@ -22,6 +19,8 @@ var (
 	// ErrUnavailable says that the store cannot be reached now; the operation may or may not have been done.
 	ErrUnavailable = errors.New("store not reachable")
 	ErrClosed      = errors.New("store closed")
+	// ErrBadPath refuses a path that names no node: relative, with an empty name, with a NUL, with a trailing slash.
+	ErrBadPath = errors.New("malformed path")
 )
 
 // AnyVersion skips the version check of Set, Delete and Check.
