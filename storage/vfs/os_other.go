@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package vfs
+
+import "golang.org/x/sys/unix"
+
+func datasync(fd int) error { return unix.Fsync(fd) }
+
+func lock(fd int) error {
+	return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+}
