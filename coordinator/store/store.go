@@ -21,7 +21,12 @@ var (
 	ErrClosed      = errors.New("store closed")
 	// ErrBadPath refuses a path that names no node: relative, with an empty name, with a NUL, with a trailing slash.
 	ErrBadPath = errors.New("malformed path")
+	// ErrTooLarge refuses content of more than MaxData bytes.
+	ErrTooLarge = errors.New("content too large")
 )
+
+// MaxData is how many bytes a node may hold: what Kafka's brokers raise their ZooKeeper client to. A server may allow less.
+const MaxData = 4 << 20
 
 // AnyVersion skips the version check of Set, Delete and Check.
 const AnyVersion int32 = -1
@@ -48,7 +53,8 @@ const (
 )
 
 // Event is a watch that went off. Watches are one-shot, as in ZooKeeper: look again with a new watch and compare.
-// A watch also goes off, with Err set, when the session expires or the store closes.
+// A watch also goes off, with Err set, when the session expires or the store closes. The channel gets one event and is
+// closed then; nobody needs to read it.
 type Event struct {
 	Path string
 	Err  error
@@ -108,8 +114,9 @@ type Store interface {
 	// Multi does all steps or none. The error is that of the first step that failed, if any.
 	Multi(ctx context.Context, ops ...Op) ([]Result, error)
 
-	// Session is the current session's id and a channel that is closed when that session expires. After an expiry the
-	// next call of Session waits for the new one.
+	// Session is the current session's id and a channel that is closed when that session ends, by expiry or by Close.
+	// From an expiry on every operation fails with ErrSession, until a call of Session has waited for the new session:
+	// so nothing that was meant for the old one happens in the new.
 	Session(ctx context.Context) (id int64, expired <-chan struct{}, err error)
 	// Close ends the session: its ephemeral nodes go at once.
 	Close() error
