@@ -1,0 +1,11 @@
+// Package protocol turns bytes on a connection into requests and responses into bytes: frames with a hard limit,
+// headers of all versions, and messages made of bytes and of stretches of files. It knows no disk, no cluster and no
+// API beyond its key and version.
+//
+// Non-obvious:
+//   - The client id in a request header is never a compact string, also where the rest of the header is flexible.
+//   - An ApiVersions response always has header version 0, whatever the body's version: a client that does not know
+//     what the broker speaks must be able to read it.
+//   - A file region is sent by sendfile with an explicit offset. TCPConn.ReadFrom would move the position that all users
+//     of the descriptor share, and sendfile for more bytes than the file has leaves the socket corked for 200 ms.
+package protocol

@@ -1,0 +1,117 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"pgregory.net/rapid"
+)
+
+func framed(payloads ...[]byte) []byte {
+	var b []byte
+	for _, p := range payloads {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
+	}
+	return b
+}
+
+func TestFramesComeWholeAndInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(0, 50), rapid.IntRange(0, 3*readBufferSize)), 1, 20).Draw(t, "sizes")
+		payloads := make([][]byte, len(sizes))
+		for i, n := range sizes {
+			payloads[i] = bytes.Repeat([]byte{byte(i)}, n)
+		}
+		var src io.Reader = bytes.NewReader(framed(payloads...))
+		switch rapid.IntRange(0, 2).Draw(t, "reader") {
+		case 1:
+			src = iotest.OneByteReader(src)
+		case 2:
+			src = iotest.HalfReader(src)
+		}
+		f := NewFrameReader(src, 1<<20)
+		for i, want := range payloads {
+			got, err := f.Next()
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("frame %d: %d bytes, %v; want %d", i, len(got), err, len(want))
+			}
+		}
+		if _, err := f.Next(); err != io.EOF {
+			t.Fatalf("after the last frame: %v", err)
+		}
+	})
+}
+
+func TestFrameSizeLimit(t *testing.T) {
+	for _, c := range []struct {
+		size uint32
+		want error
+	}{{100, nil}, {101, ErrFrameSize}, {1 << 31, ErrFrameSize}, {0xffffffff, ErrFrameSize}, {0x16030100, ErrFrameSize}} {
+		b := binary.BigEndian.AppendUint32(nil, c.size)
+		b = append(b, make([]byte, 100)...)
+		if _, err := NewFrameReader(bytes.NewReader(b), 100).Next(); !errors.Is(err, c.want) {
+			t.Errorf("size %#x: %v, want %v", c.size, err, c.want)
+		}
+	}
+}
+
+// A claim of a hundred megabytes in a short frame must cost what has arrived, not what is claimed.
+func TestClaimedSizeIsNotAllocated(t *testing.T) {
+	b := append(binary.BigEndian.AppendUint32(nil, 100<<20), make([]byte, 1000)...)
+	f := NewFrameReader(bytes.NewReader(b), 100<<20)
+	if _, err := f.Next(); err != io.ErrUnexpectedEOF {
+		t.Fatal(err)
+	}
+	if len(f.buf) > 1<<20 {
+		t.Fatalf("holds %d bytes for 1000", len(f.buf))
+	}
+}
+
+func TestReadyOnlyWithAWholeFrame(t *testing.T) {
+	f := NewFrameReader(bytes.NewReader(append(framed([]byte("one"), []byte("two")), 0, 0, 0, 9, 1)), 100)
+	for _, want := range []bool{true, false} {
+		if _, err := f.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if f.Ready() != want {
+			t.Fatalf("Ready = %v", !want)
+		}
+	}
+}
+
+func TestLargeBufferIsGivenBack(t *testing.T) {
+	f := NewFrameReader(bytes.NewReader(framed(make([]byte, 4<<20), []byte("small"))), 8<<20)
+	for range 2 {
+		if _, err := f.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.buf) > keepBufferMax {
+		t.Fatalf("keeps %d bytes", len(f.buf))
+	}
+}
+
+func FuzzFrame(f *testing.F) {
+	f.Add(framed([]byte("abc"), nil, []byte("d")))
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := NewFrameReader(bytes.NewReader(b), 1<<16)
+		rest := b
+		for {
+			got, err := r.Next()
+			if err != nil {
+				return
+			}
+			n := int(binary.BigEndian.Uint32(rest))
+			if !bytes.Equal(got, rest[4:4+n]) {
+				t.Fatal("another frame than was sent")
+			}
+			rest = rest[4+n:]
+		}
+	})
+}
