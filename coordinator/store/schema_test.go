@@ -321,6 +321,7 @@ func TestPaths(t *testing.T) {
 	for path, ok := range map[string]bool{
 		"/": true, "/a": true, "/a/b.c": true, "/<default>": true, "": false, "a": false, "/a/": false, "//": false,
 		"/a//b": false, "/a/./b": false, "/..": false, "/a\x00": false, "/a\x7f": false, "/\uf000": false, "/é": true,
+		"/\xff": false, "/😀": false,
 	} {
 		if err := CheckPath(path); (err == nil) != ok {
 			t.Errorf("CheckPath(%q) = %v", path, err)

@@ -23,9 +23,10 @@ func CheckPath(path string) error {
 	return nil
 }
 
-// forbidden are the characters that ZooKeeper refuses in a path.
+// forbidden are the characters that ZooKeeper refuses in a path: it looks at UTF-16 units and takes no surrogates, which
+// rules out all beyond U+FFFF. What is not UTF-8 comes as U+FFFD and is refused too.
 func forbidden(r rune) bool {
-	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xf000 && r <= 0xf8ff || r >= 0xfff0 && r <= 0xffff
+	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0
 }
 
 // Parent is the path of the node above, "/" for the topmost ones.
