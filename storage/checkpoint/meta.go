@@ -65,7 +65,9 @@ func DecodeMeta(text []byte) (Meta, error) {
 		return Meta{}, fmt.Errorf("%v: %w", err, ErrMalformed)
 	}
 	m := Meta{BrokerID: -1}
-	for k, v := range p.Map() {
+	// In sorted order broker.id comes before node.id; a file with both speaks for the latter.
+	for _, k := range slices.Sorted(slices.Values(p.Keys())) {
+		v, _ := p.Get(k)
 		switch k {
 		case keyVersion:
 			n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 32)
