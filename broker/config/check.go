@@ -1,0 +1,236 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Conflict says that settings, each valid by itself, do not go together. Its text is Kafka's.
+type Conflict struct {
+	// Names are the settings involved.
+	Names []string
+	Text  string
+	// plain conflicts are Kafka's ConfigExceptions; the others are failed requirements, which Kafka's answers to clients
+	// introduce as such.
+	plain bool
+}
+
+func (c *Conflict) Error() string { return c.Text }
+
+// Unwrap makes a conflict an INVALID_CONFIG for whoever answers a client with it.
+func (c *Conflict) Unwrap() error { return kerr.InvalidConfig }
+
+// message is the text of a Java exception with this conflict.
+func (c *Conflict) message() string {
+	if c.plain {
+		return c.Text
+	}
+	return "requirement failed: " + c.Text
+}
+
+// checker collects conflicts.
+type checker struct {
+	view
+	found []*Conflict
+}
+
+func (c *checker) require(ok bool, names []string, format string, args ...any) {
+	if !ok {
+		c.found = append(c.found, &Conflict{Names: names, Text: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *checker) refuse(names []string, err error) {
+	if err != nil {
+		c.found = append(c.found, &Conflict{Names: names, Text: err.Error(), plain: true})
+	}
+}
+
+// crossCheck finds what the settings in effect say against each other, and makes the Broker when it is nothing.
+func crossCheck(v view) (*Broker, []*Conflict) {
+	c := &checker{view: v}
+	b := &Broker{}
+	bind(b, BrokerDefs(), v.text)
+	b.TopicDefaults = v.topic(nil)
+	c.identity(b)
+	c.storage(b)
+	c.replication()
+	c.listeners(b)
+	c.sockets(b)
+	if len(c.found) > 0 {
+		return nil, c.found
+	}
+	return b, nil
+}
+
+func (c *checker) identity(b *Broker) {
+	if c.must("node.id") != c.must("broker.id") {
+		c.refuse([]string{"node.id", "broker.id"}, fmt.Errorf("You must set `node.id` to the same value as `broker.id`.")) //nolint:staticcheck // Kafka's text
+	}
+	if b.BrokerIDGenerationEnable {
+		c.require(b.BrokerID >= -1 && b.BrokerID <= b.ReservedBrokerMaxID, []string{"broker.id", "reserved.broker.max.id"},
+			"broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id")
+	} else {
+		c.require(b.BrokerID >= 0, []string{"broker.id"}, "broker.id must be greater than or equal to 0")
+	}
+	b.ZooKeeperConnectionTimeoutMs = b.ZooKeeperSessionTimeoutMs
+	if n, ok := c.num("zookeeper.connection.timeout.ms"); ok {
+		b.ZooKeeperConnectionTimeoutMs = n
+	}
+}
+
+func (c *checker) storage(b *Broker) {
+	c.require(c.rollMs() >= 1, []string{"log.roll.ms", "log.roll.hours"}, "log.roll.ms must be greater than or equal to 1")
+	c.require(c.rollJitterMs() >= 0, []string{"log.roll.jitter.ms", "log.roll.jitter.hours"}, "log.roll.jitter.ms must be greater than or equal to 0")
+	retention := c.retentionMs()
+	c.require(retention >= 1 || retention == -1, []string{"log.retention.ms", "log.retention.minutes", "log.retention.hours"},
+		"log.retention.ms must be unlimited (-1) or, greater than or equal to 1")
+	dirs := c.word("log.dirs")
+	if dirs == "" {
+		dirs = c.word("log.dir")
+	}
+	for _, dir := range splitList(dirs) {
+		if dir != "" {
+			b.LogDirs = append(b.LogDirs, dir)
+		}
+	}
+	c.require(len(b.LogDirs) > 0, []string{"log.dirs", "log.dir"}, "At least one log directory must be defined via log.dirs or log.dir.")
+	threads := max(c.must("log.cleaner.threads"), 1)
+	c.require(c.must("log.cleaner.dedupe.buffer.size")/threads > 1<<20, []string{"log.cleaner.dedupe.buffer.size", "log.cleaner.threads"},
+		"log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.")
+	c.require(c.must("log.cleaner.min.compaction.lag.ms") <= c.must("log.cleaner.max.compaction.lag.ms"),
+		[]string{"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"},
+		"log.cleaner.min.compaction.lag.ms must not be greater than log.cleaner.max.compaction.lag.ms")
+	if codec := c.must("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
+		c.refuse([]string{"offsets.topic.compression.codec"}, fmt.Errorf("Unknown compression type id: %d", codec)) //nolint:staticcheck // Kafka's text
+	}
+}
+
+func (c *checker) replication() {
+	wait := c.must("replica.fetch.wait.max.ms")
+	c.require(wait <= c.must("replica.socket.timeout.ms"), []string{"replica.fetch.wait.max.ms", "replica.socket.timeout.ms"},
+		"replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts")
+	c.require(wait <= c.must("replica.lag.time.max.ms"), []string{"replica.fetch.wait.max.ms", "replica.lag.time.max.ms"},
+		"replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR")
+}
+
+func (c *checker) listeners(b *Broker) {
+	protocolOf, err := parseProtocolMap(c.word("listener.security.protocol.map"))
+	c.refuse([]string{"listener.security.protocol.map"}, err)
+	if err != nil {
+		return
+	}
+	if b.Listeners, err = parseListeners(c.listenerText(b, "listeners"), protocolOf, true); err != nil {
+		c.refuse([]string{"listeners", "listener.security.protocol.map"}, err)
+		return
+	}
+	b.Advertised = b.Listeners
+	if c.word("advertised.listeners") != "" {
+		if b.Advertised, err = parseListeners(c.listenerText(b, "advertised.listeners"), protocolOf, false); err != nil {
+			c.refuse([]string{"advertised.listeners", "listener.security.protocol.map"}, err)
+			return
+		}
+	}
+	names, advertised := listenerNames(b.Listeners), listenerNames(b.Advertised)
+	c.require(len(b.Advertised) > 0, []string{"listeners", "advertised.listeners"}, "There must be at least one broker advertised listener.")
+	c.interBroker(b, protocolOf, advertised)
+	for _, name := range advertised {
+		if !slices.Contains(names, name) {
+			c.require(false, []string{"advertised.listeners", "listeners"},
+				"advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. Found %s. The valid options based on the current configuration are %s",
+				strings.Join(advertised, ","), strings.Join(names, ","))
+			break
+		}
+	}
+	c.require(!slices.ContainsFunc(b.Advertised, func(l Listener) bool { return l.Host == "0.0.0.0" }), []string{"advertised.listeners", "listeners"},
+		"advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.")
+	if name := c.word("control.plane.listener.name"); name != "" {
+		b.ControlPlaneListener = strings.ToUpper(name)
+		c.require(slices.Contains(advertised, b.ControlPlaneListener), []string{"control.plane.listener.name", "advertised.listeners"},
+			"control.plane.listener.name must be a listener name defined in advertised.listeners. The valid options based on currently configured listeners are %s",
+			strings.Join(advertised, ","))
+		c.require(b.ControlPlaneListener != b.InterBrokerListener, []string{"control.plane.listener.name", "inter.broker.listener.name"},
+			"control.plane.listener.name, when defined, should have a different value from the inter broker listener name. Currently they both have the value %s",
+			b.ControlPlaneListener)
+	}
+	if !b.Alone() {
+		c.require(c.word("controller.listener.names") == "", []string{"controller.listener.names"},
+			"controller.listener.names must be empty when not running in KRaft mode: [%s]", c.word("controller.listener.names"))
+	}
+}
+
+// listenerText is a list of listeners. Alone, the entries of a KRaft controller in a file written for Kafka 4 are left
+// out, so that such a file starts a broker: there is no controller quorum to talk to.
+func (c *checker) listenerText(b *Broker, name string) string {
+	text := c.word(name)
+	controllers := splitList(strings.ToUpper(c.word("controller.listener.names")))
+	if !b.Alone() || len(controllers) == 0 {
+		return text
+	}
+	return strings.Join(slices.DeleteFunc(splitList(text), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, ":")
+		return slices.Contains(controllers, strings.ToUpper(name))
+	}), ",")
+}
+
+func (c *checker) interBroker(b *Broker, protocolOf map[string]string, advertised []string) {
+	protocol := c.word("security.inter.broker.protocol")
+	b.InterBrokerListener = protocol
+	if name := c.word("inter.broker.listener.name"); name != "" {
+		if c.isSet("security.inter.broker.protocol") {
+			c.refuse([]string{"inter.broker.listener.name", "security.inter.broker.protocol"},
+				fmt.Errorf("Only one of inter.broker.listener.name and security.inter.broker.protocol should be set.")) //nolint:staticcheck // Kafka's text
+		}
+		b.InterBrokerListener = strings.ToUpper(name)
+		var ok bool
+		if protocol, ok = protocolOf[b.InterBrokerListener]; !ok {
+			c.refuse([]string{"inter.broker.listener.name"},
+				fmt.Errorf("Listener with name %s defined in inter.broker.listener.name not found in listener.security.protocol.map.", b.InterBrokerListener)) //nolint:staticcheck // Kafka's text
+		}
+	}
+	// A cluster of one talks to nobody: a single listener of another name needs no inter-broker listener beside it.
+	if b.Alone() && !c.isSet("inter.broker.listener.name") && !c.isSet("security.inter.broker.protocol") &&
+		!slices.Contains(advertised, b.InterBrokerListener) && len(advertised) > 0 {
+		b.InterBrokerListener = advertised[0]
+		protocol = protocolOf[advertised[0]]
+	}
+	c.require(slices.Contains(advertised, b.InterBrokerListener), []string{"inter.broker.listener.name", "security.inter.broker.protocol", "advertised.listeners"},
+		"inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based on currently configured listeners are %s",
+		strings.Join(advertised, ","))
+	if protocol == SASLPlaintext || protocol == SASLSSL {
+		enabled := c.word("sasl.enabled.mechanisms")
+		if own, ok := c.props["listener.name."+strings.ToLower(b.InterBrokerListener)+".sasl.enabled.mechanisms"]; ok {
+			enabled = own
+		}
+		c.require(slices.Contains(splitList(enabled), c.word("sasl.mechanism.inter.broker.protocol")),
+			[]string{"sasl.mechanism.inter.broker.protocol", "sasl.enabled.mechanisms"},
+			"sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used for inter-broker communication")
+	}
+}
+
+func (c *checker) sockets(b *Broker) {
+	queued := c.must("queued.max.request.bytes")
+	c.require(queued <= 0 || queued >= int64(b.SocketRequestMaxBytes), []string{"queued.max.request.bytes", "socket.request.max.bytes"},
+		"queued.max.request.bytes must be larger or equal to socket.request.max.bytes")
+	limits, err := parseIPLimits(c.word("max.connections.per.ip.overrides"))
+	c.refuse([]string{"max.connections.per.ip.overrides"}, err)
+	b.MaxConnectionsPerIPOverrides = limits
+	c.require(b.MaxConnectionsPerIP != 0 || len(limits) > 0, []string{"max.connections.per.ip", "max.connections.per.ip.overrides"},
+		"max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.")
+	if delay := c.must("connection.failed.authentication.delay.ms"); b.ConnectionsMaxIdleMs >= 0 {
+		c.require(delay < b.ConnectionsMaxIdleMs, []string{"connection.failed.authentication.delay.ms", "connections.max.idle.ms"},
+			"connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d to prevent failed authentication responses from timing out",
+			delay, b.ConnectionsMaxIdleMs)
+	}
+}
+
+func listenerNames(list []Listener) []string {
+	names := make([]string, len(list))
+	for i, l := range list {
+		names[i] = l.Name
+	}
+	return names
+}
