@@ -1,0 +1,74 @@
+package codec
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// zstdMaxWindow is the largest window that zstd's own reader takes without being told to, 2^27.
+const zstdMaxWindow = 128 << 20
+
+// zstdDefaultLevel is level 3 of the reference implementation.
+const zstdDefaultLevel = 3
+
+var zstdDecoders = sync.Pool{New: func() any {
+	return newZstdDecoder(zstd.WithDecodeAllCapLimit(true))
+}}
+
+// newZstdDecoder is a decoder without goroutines, so that it may be dropped without being closed.
+func newZstdDecoder(o ...zstd.DOption) *zstd.Decoder {
+	d, err := zstd.NewReader(nil, append(o, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(zstdMaxWindow))...)
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return d
+}
+
+// zstdDecompress decodes into the space that dst has and starts over with four times as much where that was too little:
+// a frame need not tell its size, and what it tells need not be true.
+func zstdDecompress(dst, src []byte, limit int) ([]byte, error) {
+	d := zstdDecoders.Get().(*zstd.Decoder)
+	defer zstdDecoders.Put(d)
+	at := len(dst)
+	end := at + limit
+	for want := max(firstGuess(src), cap(dst)-at); ; want = 4 * want {
+		dst = room(dst, want, end)
+		to := min(cap(dst), end)
+		out, err := d.DecodeAll(src, dst[at:at:to])
+		if err == nil && len(out) <= to-at {
+			return dst[:at+len(out)], nil
+		}
+		if err == nil || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+			if to == end {
+				return dst, ErrTooLarge
+			}
+			continue
+		}
+		return dst[:at+min(len(out), to-at)], corrupt(Zstd, noEOF(err))
+	}
+}
+
+// zstdEncoders has a pool for each speed of the library, to which the reference implementation's levels are mapped.
+var zstdEncoders [zstd.SpeedBestCompression + 1]sync.Pool
+
+func zstdCompress(dst, src []byte, level int) ([]byte, error) {
+	if level == 0 {
+		level = zstdDefaultLevel
+	}
+	speed := zstd.EncoderLevelFromZstd(level)
+	e, ok := zstdEncoders[speed].Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		e, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithEncoderConcurrency(1),
+			zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
+		if err != nil {
+			return dst, err
+		}
+	}
+	dst = e.EncodeAll(src, dst)
+	zstdEncoders[speed].Put(e)
+	return dst, nil
+}
