@@ -9,7 +9,7 @@ import (
 type Op string
 
 const (
-	OpOpen     Op = "open" // Open and OpenFile
+	OpOpen     Op = "open" // Open, OpenFile and OpenExisting
 	OpCreate   Op = "create"
 	OpRead     Op = "read"
 	OpWrite    Op = "write"
@@ -79,6 +79,9 @@ func (h hookFS) do(op Op, name string, f func() error) error {
 func (h hookFS) Open(name string) (File, error)     { return h.file(OpOpen, name, h.fsys.Open) }
 func (h hookFS) Create(name string) (File, error)   { return h.file(OpCreate, name, h.fsys.Create) }
 func (h hookFS) OpenFile(name string) (File, error) { return h.file(OpOpen, name, h.fsys.OpenFile) }
+func (h hookFS) OpenExisting(name string) (File, error) {
+	return h.file(OpOpen, name, h.fsys.OpenExisting)
+}
 func (h hookFS) Remove(name string) error {
 	return h.do(OpRemove, name, func() error { return h.fsys.Remove(name) })
 }

@@ -72,13 +72,21 @@ func (m *Mem) parentLocked(op, name string) (*memNode, string, error) {
 	return dir, filepath.Base(name), nil
 }
 
-func (m *Mem) Open(name string) (File, error) { return m.open(name, false, false) }
+func (m *Mem) Open(name string) (File, error) { return m.open(name, memOpen{}) }
 
-func (m *Mem) Create(name string) (File, error) { return m.open(name, true, true) }
+func (m *Mem) Create(name string) (File, error) {
+	return m.open(name, memOpen{write: true, create: true, empty: true})
+}
 
-func (m *Mem) OpenFile(name string) (File, error) { return m.open(name, true, false) }
+func (m *Mem) OpenFile(name string) (File, error) {
+	return m.open(name, memOpen{write: true, create: true})
+}
 
-func (m *Mem) open(name string, write, empty bool) (File, error) {
+func (m *Mem) OpenExisting(name string) (File, error) { return m.open(name, memOpen{write: true}) }
+
+type memOpen struct{ write, create, empty bool }
+
+func (m *Mem) open(name string, how memOpen) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	dir, last, err := m.parentLocked("open", name)
@@ -87,17 +95,17 @@ func (m *Mem) open(name string, write, empty bool) (File, error) {
 	}
 	node := dir.names[last]
 	switch {
-	case node == nil && !write:
+	case node == nil && !how.create:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	case node == nil:
 		node = &memNode{modTime: m.now()}
 		dir.names[last] = node
 	case node.dir:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
-	case empty:
+	case how.empty:
 		node.data, node.modTime = nil, m.now()
 	}
-	return &memFile{fs: m, node: node, name: name, write: write}, nil
+	return &memFile{fs: m, node: node, name: name, write: how.write}, nil
 }
 
 func (m *Mem) Remove(name string) error {

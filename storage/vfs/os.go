@@ -24,6 +24,7 @@ func (osFS) Create(name string) (File, error) { return osOpen(name, os.O_RDWR|os
 func (osFS) OpenFile(name string) (File, error) {
 	return osOpen(name, os.O_RDWR|os.O_CREATE)
 }
+func (osFS) OpenExisting(name string) (File, error) { return osOpen(name, os.O_RDWR) }
 
 func osOpen(name string, flag int) (File, error) {
 	f, err := os.OpenFile(name, flag, 0o644)

@@ -22,6 +22,8 @@ type FS interface {
 	Create(name string) (File, error)
 	// OpenFile opens a file for reading and writing as it is, and makes it when it is missing.
 	OpenFile(name string) (File, error)
+	// OpenExisting opens a file for reading and writing as it is.
+	OpenExisting(name string) (File, error)
 	Remove(name string) error
 	// RemoveAll removes a file or a tree; a missing one is no error.
 	RemoveAll(name string) error

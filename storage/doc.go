@@ -1,0 +1,78 @@
+// Package storage keeps partitions on disk, in Kafka's files, byte for byte: Log is one replica's log, Manager the logs of
+// a broker in its log dirs.
+//
+// It owns segments and their indexes, what is durable and what a crash leaves, retention, producer state and leader epochs
+// of a log, descriptors and mappings. It must never know the network, requests, who leads, or who is in sync.
+//
+// # A log
+//
+// One writer at a time holds Log.mu; readers take no lock. They load the end, then the list of segments (immutable, replaced
+// as a whole), then sizes. An append is published in this order: bytes in the file, index entries, the segment's size, the
+// first unstable offset, the log's end. A truncation lowers the end first, and replaces the segment it cuts. A segment that
+// is taken away is marked dead; a reader that stumbles over its missing files looks again at the log, and one that has its
+// file open reads on.
+//
+// Sealed segments are read through mappings and shared descriptors that FileCache bounds and counts. The active segment is
+// read by descriptor only: its size changes, and truncation may cut it. Its index entries stay in memory until it is sealed
+// or closed.
+//
+// # Locks
+//
+// Log.flushMu (held over disk syncs; flush, truncation, retention, close) -> Log.mu (append, roll, all stores to the log's
+// fields) -> FileCache's pools. Nothing is called back under a lock but LogOptions.OnDiskError and OnLowered.
+//
+// # Crash points
+//
+// The recovery point R is the offset below which all is durable. It is raised last of all, by flush, and reaches the log
+// dir's checkpoint later; so the checkpoint is never above what is durable, except after a truncation, which is why
+// OnLowered must write it. After a crash every segment from the one that holds R is scanned: its indexes count for nothing,
+// its batches as far as they are whole. "Process" is the death of the process (everything written stays), "machine" the
+// loss of power (what was not synced may be gone, torn or zeros).
+//
+//	after                               on disk                                 what recovery does
+//	------------------------------------------------------------------------------------------------------------------------
+//	mkdir, create of the first .log     an empty .log; machine: perhaps nothing an empty log
+//	partition.metadata (first time)     unsynced; machine: empty or missing     the id is unknown until the leader tells it
+//	pwrite of a batch, whole            process: all; machine: any prefix       keeps whole batches, cuts the rest
+//	pwrite of a batch, torn             part of a batch behind whole ones       cuts the part
+//	index entry                         memory only                             rebuilt by the scan
+//	roll: create of the next .log       old segment without index files, an     scans both from R on; the new one may be
+//	                                    empty new one; no snapshot yet          missing (machine): the old one is active again
+//	background flush: fsync of .log     durable bytes, R unchanged              scans it once more
+//	   .index, .timeindex, .txnindex    any of them, perhaps in part            R lies below: rebuilt
+//	   .snapshot                        whole, torn (CRC) or missing            an older one, and a longer replay
+//	   leader-epoch-checkpoint          old or new (rename)                     epochs from R on come from the batches
+//	   fsync of the directory           all names                               as above
+//	   R raised                         memory                                  the checkpoint has an older R: as above
+//	Sync of the active .log             durable bytes; index files stale        the segment holds R: rebuilt
+//	retention: log start raised         memory; the log dir's checkpoint later  start is the first segment's base at least
+//	   rename to .deleted, file by file .log first: index files without .log    the strays are removed
+//	   removal of .deleted              some left                               removed
+//	truncate: later segments renamed,   a log that is longer than asked         the caller truncates again, as its leader's
+//	   from the last backwards                                                  epochs demand
+//	   truncation of the .log           the wanted bytes; old index files       the segment holds R (lowered): rebuilt
+//	   removal of its index files       segment without indexes                 rebuilt
+//	   leader-epoch-checkpoint          epochs beyond the end                   dropped at load
+//	   removal of snapshots             snapshots beyond the end                removed at load
+//	truncate fully, before the create   no .log, log dir's start checkpoint     empty at the checkpointed start
+//	close: indexes, snapshot, R         all there, no clean-shutdown mark yet   scans from R; nothing is lost
+//	clean-shutdown mark (Manager)       complete                                nothing: opened without a scan
+//
+// A failed write or sync takes the log offline for good (DiskError): what the page cache holds then is anybody's guess, and
+// a later sync that succeeds would be a lie. The next start recovers from R.
+//
+// # Non-obvious
+//
+//   - The position of an offset index entry is where the appended batches start, its offset where they end.
+//   - bound positions are looked up, not taken from the segment's size: between a reader's look at the end and at the size
+//     another batch may have been appended that the reader must not see.
+//   - A segment may end, or be empty, offsets before the next one begins: compaction leaves such. Reads go on in the next.
+//   - The log start lies within the first segment after DeleteRecords; the first segment's base is not the log start.
+//   - An empty log that begins above 0 needs its .log file: only the name says where it begins.
+//   - A duplicate is answered before anything else is looked at, so it neither rolls a segment nor needs room.
+//   - bytesSinceIndex starts at 0 for a segment that was opened or truncated, as in Kafka; so index entries of the same
+//     batches differ after a restart, in both.
+//   - No snapshot is taken at the log start of an empty log, and one found there is removed at load, as in Kafka.
+//   - EpochsDirty and new file names wait for the flush that raises R. Only a truncation writes epochs at once: the old
+//     ones are then wrong, not just fewer.
+package storage

@@ -1,0 +1,197 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"go.uber.org/zap"
+
+	"barnabas/protocol/record"
+	"barnabas/storage/index"
+	"barnabas/storage/producers"
+)
+
+func isCorrupt(err error) bool { return errors.Is(err, kerr.CorruptMessage) }
+
+// replayed applies a batch that was accepted once to the producers. It says what transaction it ended.
+func (l *Log) replayed(b record.Batch) (done producers.Completed, ended bool) {
+	done, ended, err := l.producers.Update(b)
+	if err != nil {
+		l.logger.Warn("marker that says nothing", zap.Stringer("log", l), zap.Int64("offset", b.BaseOffset()), zap.Error(err))
+	}
+	if ended {
+		l.lastMarker = done.Last
+	}
+	return done, ended
+}
+
+// recover scans the segments from the i-th on, which a crash may have left in any state: batches that are whole and right
+// stay, the first that is not ends the log. Indexes, producers, epochs and the snapshots at the segments' bases are made
+// anew from what stays.
+func (ld *loader) recover(i int) error {
+	list := ld.Log.list()
+	for _, s := range list[:i] {
+		s.durable.Store(true)
+	}
+	base := list[i].base
+	ld.start.Store(max(ld.o.LogStart, list[0].base))
+	// Snapshots above speak of batches that may not have survived.
+	for _, at := range ld.snapshots {
+		if at > base {
+			if err := ld.fs.Remove(filepath.Join(ld.dir, fileName(at, snapshotSuffix))); err != nil && !isMissing(err) {
+				return err
+			}
+		}
+	}
+	ld.snapshots = slices.DeleteFunc(ld.snapshots, func(at int64) bool { return at > base })
+	states, at, err := ld.newestSnapshot(base)
+	if err != nil {
+		return err
+	}
+	ld.producers.Load(states, ld.now(), ld.c.ProducerExpirationMs)
+	ld.lastSnap = at
+	ld.setList(list[:i+1]) // replay must not go into what is not scanned yet
+	if err := ld.replay(at, base); err != nil {
+		return err
+	}
+	end := base
+	for ; i < len(list); i++ {
+		s := list[i]
+		if s.base < end {
+			break // overlaps what was there before
+		}
+		ld.takeSnapshot(s.base)
+		var whole bool
+		if end, whole, err = ld.recoverSegment(s); err != nil {
+			return err
+		}
+		if !whole {
+			i++
+			break
+		}
+	}
+	for _, s := range slices.Backward(list[i:]) {
+		ld.logger.Warn("segment behind a corruption goes", zap.Stringer("log", ld), zap.Int64("base", s.base), zap.Int64("bytes", s.size.Load()))
+		ld.did.Removed++
+		if err := ld.discard(s); err != nil {
+			return err
+		}
+	}
+	ld.setList(slices.Clip(list[:i]))
+	ld.background = i > 1 && !list[i-2].durable.Load()
+	ld.end.Store(end)
+	ld.recovery.Store(min(ld.o.RecoveryPoint, end))
+	ld.rebuilt = true
+	return nil
+}
+
+// recoverSegment scans one segment and cuts it at the first bad batch. It says where the segment ends, and whether it was
+// whole.
+func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) {
+	lv := newLive(s.base, ld.c)
+	s.txn.Store(nil)
+	x := newIndexer(s, lv, ld.c)
+	size := s.size.Load()
+	valid, end := int64(0), s.base
+	var bad error
+	err = s.mapped(func(b []byte) error {
+		return walkBytes(b, 0, size, func(e entry, b []byte) bool {
+			if bad = ld.admit(s, e, b, end); bad != nil {
+				return false
+			}
+			if bad = x.add(e); bad != nil {
+				bad = fmt.Errorf("%w: %w", bad, kerr.CorruptMessage)
+				return false
+			}
+			if e.magic == 2 {
+				ld.recovered(s, e, b)
+			}
+			valid, end = e.pos+e.size, e.last+1
+			return true
+		})
+	})
+	if err == nil {
+		err = bad
+	}
+	if err != nil && !errors.Is(err, errCut) && !isCorrupt(err) {
+		return 0, false, err
+	}
+	if valid < size {
+		ld.logger.Warn("corruption in a segment, cutting it", zap.Stringer("log", ld), zap.Int64("base", s.base),
+			zap.Int64("bytes", size-valid), zap.Int64("end", end), zap.Error(err))
+		if err := ld.cutFile(s, valid); err != nil {
+			return 0, false, err
+		}
+		ld.did.Cut += size - valid
+	}
+	ld.did.Segments++
+	ld.did.Bytes += size
+	s.size.Store(valid)
+	s.newest.set(x.ts, x.tsAt)
+	ld.closeTimes(s, lv)
+	lv.tail.add(end, valid)
+	s.live.Store(lv)
+	return end, valid == size, nil
+}
+
+// admit says why a batch cannot stay.
+func (ld *loader) admit(s *segment, e entry, b []byte, end int64) error {
+	if e.last < end || e.magic == 2 && e.first < end || e.last-s.base > math.MaxInt32 {
+		return corrupt(e.pos, "offsets %d to %d where %d is next in segment %d", e.first, e.last, end, s.base)
+	}
+	return checkCRC(e, b)
+}
+
+// recovered takes from a batch what the crash may have lost.
+func (ld *loader) recovered(s *segment, e entry, b record.Batch) {
+	if latest, ok := ld.epochs.Latest(); e.epoch >= 0 && (!ok || e.epoch > latest.Epoch) {
+		if ld.epochs.Assign(e.epoch, e.first) {
+			ld.epochsDirty = true
+		}
+	}
+	if done, ended := ld.replayed(b); ended && done.Aborted {
+		s.abort(index.AbortedTxn{ProducerID: done.ProducerID, First: done.First, Last: done.Last, LastStable: done.LastStable})
+	}
+}
+
+func (ld *loader) cutFile(s *segment, size int64) error {
+	h, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	return h.file.Truncate(size)
+}
+
+// repair makes the missing indexes of segments that were durable; their batches are taken as they are, unless they make
+// no sense at all.
+func (ld *loader) repair(list segments) error {
+	for i, s := range list {
+		if p := ld.found[s.base]; p.index && p.time {
+			continue
+		}
+		ld.logger.Warn("segment without indexes, rebuilding them", zap.Stringer("log", ld), zap.Int64("base", s.base))
+		ld.start.Store(max(ld.o.LogStart, ld.Log.list()[0].base))
+		states, at, err := ld.newestSnapshot(s.base)
+		if err != nil {
+			return err
+		}
+		ld.producers.Load(states, ld.now(), ld.c.ProducerExpirationMs)
+		ld.setList(append(slices.Clone(list[:i]), s))
+		if err := ld.replay(at, s.base); err != nil {
+			return err
+		}
+		if _, _, err := ld.recoverSegment(s); err != nil {
+			return err
+		}
+		if err := ld.writeIndexes(s); err != nil {
+			return err
+		}
+		s.live.Store(nil)
+	}
+	return nil
+}
