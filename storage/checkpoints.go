@@ -1,0 +1,108 @@
+package storage
+
+import (
+	"errors"
+	"path/filepath"
+
+	"barnabas/storage/checkpoint"
+)
+
+// The checkpoints of a log dir are made from atomic fields of its logs, so that no lock of a log is wanted here: a log
+// calls for them under its own (see LogOptions.OnLowered).
+
+func partitionOf(l *Log) checkpoint.Partition {
+	return checkpoint.Partition{Topic: l.Topic(), ID: l.Partition()}
+}
+
+// write replaces one checkpoint with what value gives for each log in the log dir; logs for which it gives false are left
+// out.
+func (d *logDir) write(name string, value func(*Log) (int64, bool)) error {
+	if e := d.failure.Load(); e != nil {
+		return e
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writeLocked(name, value)
+}
+
+func (d *logDir) writeLocked(name string, value func(*Log) (int64, bool)) error {
+	o := checkpoint.Offsets{}
+	for _, h := range d.m.in(d) {
+		if at, ok := value(h.log); ok {
+			o[partitionOf(h.log)] = at
+		}
+	}
+	return d.replace(name, o)
+}
+
+func (d *logDir) writeRecoveryPoints() error {
+	return d.write(checkpoint.RecoveryPoints, recoveryPoint)
+}
+func (d *logDir) writeLogStarts() error { return d.write(checkpoint.LogStarts, logStart) }
+func (d *logDir) writeHighWatermarks() error {
+	return d.write(checkpoint.HighWatermarks, highWatermark)
+}
+
+func recoveryPoint(l *Log) (int64, bool) { return l.RecoveryPoint(), true }
+func highWatermark(l *Log) (int64, bool) { return l.HighWatermark(), true }
+
+// logStart is only noted where the files do not say it.
+func logStart(l *Log) (int64, bool) { return l.Start(), l.Start() > l.list()[0].base }
+
+// writeAll replaces all three; then they list no deleted replica any more.
+func (d *logDir) writeAll() error {
+	if e := d.failure.Load(); e != nil {
+		return e
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writeAllLocked()
+}
+
+func (d *logDir) writeAllLocked() error {
+	err := errors.Join(
+		d.writeLocked(checkpoint.RecoveryPoints, recoveryPoint),
+		d.writeLocked(checkpoint.LogStarts, logStart),
+		d.writeLocked(checkpoint.HighWatermarks, highWatermark))
+	if err == nil {
+		clear(d.ghosts)
+	}
+	return err
+}
+
+// haunt notes that the checkpoints may list a replica that is gone.
+func (d *logDir) haunt(p checkpoint.Partition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ghosts[p] = struct{}{}
+}
+
+// forgetGhost brings the checkpoints up to date before a replica is made of whose name they may know a deleted one.
+func (d *logDir) forgetGhost(p checkpoint.Partition) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.ghosts[p]; !ok {
+		return nil
+	}
+	return d.writeAllLocked()
+}
+
+// forgetDirty takes a deleted replica out of the cleaner's checkpoint, for the same reason. Nobody else writes that file
+// while the replica's log is gone from the manager.
+func (d *logDir) forgetDirty(p checkpoint.Partition) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name := filepath.Join(d.path, checkpoint.FirstDirty)
+	o, err := checkpoint.ReadOffsets(d.m.o.FS, name)
+	if errors.Is(err, checkpoint.ErrMalformed) {
+		return nil // the cleaner will begin anew
+	}
+	if err != nil {
+		return d.fail("read of "+checkpoint.FirstDirty, err)
+	}
+	if _, ok := o[p]; !ok {
+		return nil
+	}
+	delete(o, p)
+	return d.replace(checkpoint.FirstDirty, o)
+}
