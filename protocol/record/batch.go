@@ -71,6 +71,14 @@ func (b Batch) IsTransactional() bool { return b.Attributes()&AttrTransactional 
 func (b Batch) IsControl() bool       { return b.Attributes()&AttrControl != 0 }
 func (b Batch) IsLogAppendTime() bool { return b.Attributes()&AttrLogAppendTime != 0 }
 
+// Timestamp is that of a record of the batch: with LogAppendTime all records have the batch's.
+func (b Batch) Timestamp(r Record) int64 {
+	if b.IsLogAppendTime() {
+		return b.MaxTimestamp()
+	}
+	return b.BaseTimestamp() + r.TimestampDelta
+}
+
 // LastSequence is the sequence of the last record; sequences wrap from 2^31-1 to 0.
 func (b Batch) LastSequence() int32 {
 	if b.BaseSequence() == None {

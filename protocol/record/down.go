@@ -1,0 +1,187 @@
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"barnabas/protocol/record/codec"
+)
+
+const (
+	// overflowChunk is in what pieces Kafka writes the filler, each with a head of its own.
+	overflowChunk = 128 << 10
+)
+
+// Down converts entries of a log to magic 0 or 1, for consumers that know no better (Fetch v0 to v3). Entries may end
+// within one, which is dropped; entries of the wanted magic or an older one are copied. Uncompressed batches become
+// single messages, without those below fetchOffset; a compressed one becomes one wrapper, whole. Headers, producers and
+// control batches have no equivalent and are dropped.
+//
+// The result is exactly size bytes, which is what the unconverted entries take and the response has announced, or as
+// many as the first converted entry if that alone is larger; it is cut there, or filled up with an entry that is too
+// large to be one. If there is nothing to convert to it is 12 such bytes, and if there is no whole entry it is empty.
+//
+// kerr.UnsupportedCompressionType means that the first entry with anything to give is compressed with zstd. A later one
+// ends the conversion: the consumer will come back for it. Other errors are ErrCorrupt.
+func Down(entries []byte, magic int8, fetchOffset int64, size int) ([]byte, error) {
+	var out []byte
+	seen := false
+	for len(out) == 0 || len(out) < size {
+		entry, rest, err := Next(entries)
+		if err != nil {
+			break
+		}
+		entries, seen = rest, true
+		at := len(out)
+		if out, err = downEntry(out, entry, magic, fetchOffset); err != nil {
+			if at == 0 {
+				return nil, err
+			}
+			out = out[:at]
+			break
+		}
+		if at == 0 {
+			size = max(size, len(out))
+		}
+	}
+	switch {
+	case !seen:
+		return nil, nil
+	case len(out) == 0:
+		return overflow(nil, LogOverhead), nil
+	}
+	return overflow(out[:min(len(out), size)], size-min(len(out), size)), nil
+}
+
+// overflow appends n bytes: an entry whose size says that it goes on behind them.
+func overflow(out []byte, n int) []byte {
+	for n > 0 {
+		var head [LogOverhead]byte
+		minus := int64(None)
+		binary.BigEndian.PutUint64(head[:], uint64(minus))
+		binary.BigEndian.PutUint32(head[offLength:], uint32(max(n+1, BatchOverhead)))
+		chunk := min(n, overflowChunk)
+		out = append(out, head[:min(chunk, LogOverhead)]...)
+		out = append(out, make([]byte, max(chunk-LogOverhead, 0))...)
+		n -= chunk
+	}
+	return out
+}
+
+// downEntry appends an entry, converted; nothing if there is no equivalent.
+func downEntry(out, entry []byte, magic int8, from int64) ([]byte, error) {
+	if entry[offMagic] != magicV2 {
+		return downMessage(out, message(entry), magic, from)
+	}
+	b := Batch(entry)
+	t := codec.Type(b.Codec())
+	switch {
+	case b.IsControl():
+		return out, nil
+	case t == codec.Zstd:
+		return out, kerr.UnsupportedCompressionType
+	}
+	d := newDowner(magic, t, b.IsLogAppendTime(), b.MaxTimestamp())
+	err := b.Each(maxRebuilt, func(r Record) error {
+		if at := b.BaseOffset() + int64(r.OffsetDelta); t != codec.None || at >= from {
+			d.add(at, b.Timestamp(r), r.Key, r.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	return d.appendTo(out)
+}
+
+// downMessage is downEntry for what was stored before there were batches.
+func downMessage(out []byte, m message, magic int8, from int64) ([]byte, error) {
+	if m.magic() <= magic {
+		return append(out, m...), nil
+	}
+	list := []inner{plain(m)}
+	if m.codec() != codec.None {
+		_, packed, ok := m.parts()
+		if !ok || packed == nil {
+			return out, corrupt("compressed message at offset %d", m.offset())
+		}
+		buf := borrow()
+		defer buf.giveBack()
+		var err error
+		if buf.b, err = codec.Decompress(buf.b, packed, m.codec(), m.magic(), maxRebuilt); err != nil {
+			return out, inflation(err)
+		}
+		if list, err = unwrap(m, buf.b); err != nil {
+			return out, &damage{text: "compressed message", cause: err}
+		}
+	}
+	d := newDowner(magic, m.codec(), m.isLogAppendTime(), m.timestamp())
+	for _, rec := range list {
+		key, value, ok := rec.parts()
+		if !ok {
+			return out, corrupt("message at offset %d", rec.offset)
+		}
+		if m.codec() != codec.None || rec.offset >= from {
+			d.add(rec.offset, rec.time, key, value)
+		}
+	}
+	return d.appendTo(out)
+}
+
+// downer collects the messages that one entry becomes.
+type downer struct {
+	magic    int8
+	codec    codec.Type
+	attrs    int8 // of every message; the wrapper's has the codec too
+	messages []byte
+	base     int64 // offset of the first
+	last     int64
+	newest   int64 // timestamp
+	any      bool
+}
+
+func newDowner(magic int8, t codec.Type, logAppendTime bool, ts int64) *downer {
+	d := &downer{magic: magic, codec: t, newest: None}
+	if logAppendTime && magic > 0 {
+		d.attrs, d.newest = messageLogAppendTime, ts
+	}
+	return d
+}
+
+func (d *downer) add(offset, ts int64, key, value []byte) {
+	if !d.any {
+		d.base, d.any = offset, true
+	}
+	d.last = offset
+	ts = max(ts, None) // what is below cannot be said in these formats
+	d.newest = max(d.newest, ts)
+	at := offset
+	if d.codec != codec.None && d.magic > 0 {
+		at -= d.base
+	}
+	d.messages = appendMessage(d.messages, d.magic, at, ts, d.attrs, key, value)
+}
+
+func (d *downer) appendTo(out []byte) ([]byte, error) {
+	if !d.any {
+		return out, nil
+	}
+	if d.codec == codec.None {
+		return append(out, d.messages...), nil
+	}
+	at := len(out)
+	wrapper := beginMessage(out, d.magic, d.last, d.newest, d.attrs|int8(d.codec), nil)
+	lengthAt := len(wrapper)
+	wrapper, err := codec.Compress(append(wrapper, 0, 0, 0, 0), d.messages, d.codec, 0, d.magic)
+	if err != nil {
+		if errors.Is(err, codec.ErrUnknown) {
+			err = &damage{text: "compressed batch", cause: err}
+		}
+		return out, err
+	}
+	binary.BigEndian.PutUint32(wrapper[lengthAt:], uint32(len(wrapper)-lengthAt-4))
+	sealMessage(wrapper[at:])
+	return wrapper, nil
+}
