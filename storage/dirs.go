@@ -83,24 +83,43 @@ func (m *Manager) openDirs() error {
 
 func (d *logDir) open() (err error) {
 	fsys := d.m.o.FS
-	exists, err := vfs.Exists(fsys, d.path)
-	if err != nil {
+	if err := d.make(); err != nil {
 		return err
-	}
-	if !exists {
-		d.m.o.Logger.Info("making log dir", zap.String("dir", d.path))
-		if err := fsys.MkdirAll(d.path); err != nil {
-			return err
-		}
-		if err := fsys.SyncDir(filepath.Dir(d.path)); err != nil {
-			return err
-		}
 	}
 	if _, err := fsys.ReadDir(d.path); err != nil {
 		return err
 	}
 	d.lock, err = fsys.Lock(filepath.Join(d.path, lockFile))
 	return err
+}
+
+// make makes the log dir, with what is missing above it, durably.
+func (d *logDir) make() error {
+	fsys := d.m.o.FS
+	var parents []string // of the directories that are made
+	for dir := d.path; ; dir = filepath.Dir(dir) {
+		exists, err := vfs.Exists(fsys, dir)
+		if err != nil {
+			return err
+		}
+		if exists || dir == filepath.Dir(dir) {
+			break
+		}
+		parents = append(parents, filepath.Dir(dir))
+	}
+	if len(parents) == 0 {
+		return nil
+	}
+	d.m.o.Logger.Info("making log dir", zap.String("dir", d.path))
+	if err := fsys.MkdirAll(d.path); err != nil {
+		return err
+	}
+	for _, p := range parents {
+		if err := fsys.SyncDir(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unlock gives the log dirs back; a clean stop removes the lock files too.
