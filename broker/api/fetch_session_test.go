@@ -1,0 +1,153 @@
+package api
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"barnabas/storage/clock"
+)
+
+func fetchOf(id, epoch int32, version int16, partitions ...int32) *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.Version, req.SessionID, req.SessionEpoch = version, id, epoch
+	if len(partitions) > 0 {
+		t := kmsg.NewFetchRequestTopic()
+		t.Topic = "t"
+		for _, p := range partitions {
+			rp := kmsg.NewFetchRequestTopicPartition()
+			rp.Partition = p
+			t.Partitions = append(t.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	return req
+}
+
+func forget(req *kmsg.FetchRequest, partitions ...int32) *kmsg.FetchRequest {
+	req.ForgottenTopics = []kmsg.FetchRequestForgottenTopic{{Topic: "t", Partitions: partitions}}
+	return req
+}
+
+// told makes the response that a fetch of the context would give: each partition with its watermark.
+func told(c *fetchContext, watermarks map[int32]int64, records ...int32) *fetchResponse {
+	r := &fetchResponse{version: 12}
+	for _, p := range c.parts {
+		a := fetchedPartition{source: p, highWatermark: watermarks[p.partition], divergingEnd: -1, divergingEpoch: -1}
+		for _, id := range records {
+			if id == p.partition {
+				a.converted = []byte("records")
+			}
+		}
+		r.parts = append(r.parts, a)
+	}
+	c.close(r)
+	return r
+}
+
+func ids(r *fetchResponse) (out []int32) {
+	for _, a := range r.parts {
+		out = append(out, a.source.partition)
+	}
+	return out
+}
+
+func equal(a []int32, b ...int32) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestIncrementalFetchTellsOnlyNews(t *testing.T) {
+	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10)
+	c, why := s.open(fetchOf(0, 0, 12, 0, 1, 2))
+	if why != nil || c.sessionID == 0 {
+		t.Fatal(why, c.sessionID)
+	}
+	id := c.sessionID
+	if r := told(c, map[int32]int64{}); !equal(ids(r), 0, 1, 2) {
+		t.Fatalf("a full fetch tells all, got %v", ids(r))
+	}
+	c, why = s.open(fetchOf(id, 1, 12))
+	if why != nil {
+		t.Fatal(why)
+	}
+	if r := told(c, map[int32]int64{1: 5}); !equal(ids(r), 1) || r.session != id {
+		t.Fatalf("only partition 1 has news, got %v in session %d", ids(r), r.session)
+	}
+	c, _ = s.open(fetchOf(id, 2, 12))
+	if r := told(c, map[int32]int64{1: 5}, 0); !equal(ids(r), 0) {
+		t.Fatalf("only partition 0 has records, got %v", ids(r))
+	}
+	// What was served is the last in line.
+	c, _ = s.open(forget(fetchOf(id, 3, 12, 7), 1))
+	if r := told(c, map[int32]int64{0: 1, 2: 1, 7: 1}); !equal(ids(r), 2, 0, 7) {
+		t.Fatalf("order %v", ids(r))
+	}
+}
+
+func TestFetchSessionRefusals(t *testing.T) {
+	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10)
+	c, _ := s.open(fetchOf(0, 0, 12, 0))
+	id := c.sessionID
+	for name, step := range map[string]struct {
+		req  *kmsg.FetchRequest
+		code int16
+	}{
+		"unknown id":             {fetchOf(id^1, 1, 12), 70},
+		"no id with an epoch":    {fetchOf(0, 1, 12), 70},
+		"wrong epoch":            {fetchOf(id, 5, 12), 71},
+		"ids where names before": {fetchOf(id, 1, 13), 106},
+	} {
+		if _, why := s.open(step.req); why == nil || why.Code != step.code {
+			t.Errorf("%s: %v, want %d", name, why, step.code)
+		}
+	}
+	if _, why := s.open(fetchOf(id, 1, 12)); why != nil {
+		t.Fatalf("a refusal must not end the session: %v", why)
+	}
+	c, why := s.open(forget(fetchOf(id, 2, 12), 0))
+	if why != nil || c.sessionID != 0 {
+		t.Fatalf("a session without partitions ends: %v, id %d", why, c.sessionID)
+	}
+	if _, why := s.open(fetchOf(id, 3, 12)); why == nil || why.Code != 70 {
+		t.Fatalf("it has ended: %v", why)
+	}
+}
+
+func TestFinalEpochEndsTheSession(t *testing.T) {
+	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10)
+	c, _ := s.open(fetchOf(0, 0, 12, 0))
+	if c, why := s.open(fetchOf(c.sessionID, -1, 12, 0)); why != nil || c.session != nil || len(c.parts) != 1 {
+		t.Fatal(why)
+	}
+	if _, why := s.open(fetchOf(c.sessionID, 1, 12)); why == nil {
+		t.Fatal("still there")
+	}
+}
+
+func TestFetchSessionsAreBounded(t *testing.T) {
+	now := clock.NewManual(time.Unix(0, 0))
+	s := NewFetchSessions(now, 2)
+	a, _ := s.open(fetchOf(0, 0, 12, 0))
+	s.open(fetchOf(0, 0, 12, 0, 1))
+	if c, why := s.open(fetchOf(0, 0, 12, 0, 1, 2)); why != nil || c.sessionID != 0 || len(c.parts) != 3 {
+		t.Fatal("with a full cache a client fetches without a session")
+	}
+	now.Advance(sessionIdle)
+	c, _ := s.open(fetchOf(0, 0, 12, 0))
+	if c.sessionID == 0 {
+		t.Fatal("an idle session gives way")
+	}
+	if len(s.byID) != 2 || s.byID[c.sessionID] == nil {
+		t.Fatalf("%d sessions", len(s.byID))
+	}
+	_ = a
+}

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Route is one API: what it is called, which versions it has, who serves it.
+type Route struct {
+	Key  int16
+	Name string
+	// Versions from 0 to Max are served, without gaps.
+	Max int16
+	// flexibleFrom is the first version with tagged fields, Max+1 when there is none.
+	flexibleFrom int16
+	// InPlace says that the handler is done with the request's bytes when it returns, so that they need not be copied
+	// out of the connection's buffer.
+	InPlace bool
+
+	serve func(*Call, kmsg.Request) Reply
+}
+
+// Flexible says whether a version of the API has tagged fields.
+func (r *Route) Flexible(version int16) bool { return version >= r.flexibleFrom }
+
+// Serve decodes a request's body and answers it. An error means that the body is not one of that version.
+func (r *Route) Serve(c *Call, body []byte) (Reply, error) {
+	req := kmsg.RequestForKey(r.Key)
+	req.SetVersion(c.Version)
+	if err := readRequest(req, body); err != nil {
+		return Reply{}, fmt.Errorf("%s v%d: %w", r.Name, c.Version, err)
+	}
+	return r.serve(c, req), nil
+}
+
+// readRequest decodes, and turns what a decoder might run into on hostile bytes into an error.
+func readRequest(req kmsg.Request, body []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("decode: %v", r)
+		}
+	}()
+	return req.ReadFrom(body)
+}
+
+// option adds to a route what most do not need.
+type option func(*Route)
+
+// inPlace lets the handler work on the connection's buffer.
+func inPlace(r *Route) { r.InPlace = true }
+
+// route makes a row of the table from a family's method; the key and the highest version come from the request's type.
+func route[R kmsg.Request](method func(*Call, R) Reply, options ...option) Route {
+	var zero R
+	r := Route{Key: zero.Key(), Name: kmsg.NameForKey(zero.Key()), Max: zero.MaxVersion()}
+	req := kmsg.RequestForKey(r.Key)
+	for r.flexibleFrom = 0; r.flexibleFrom <= r.Max; r.flexibleFrom++ {
+		if req.SetVersion(r.flexibleFrom); req.IsFlexible() {
+			break
+		}
+	}
+	r.serve = func(c *Call, req kmsg.Request) Reply { return method(c, req.(R)) }
+	for _, o := range options {
+		o(&r)
+	}
+	return r
+}
+
+// Routes is the table of all APIs, by key.
+type Routes struct {
+	byKey []*Route
+	// list is in ascending order of keys.
+	list []Route
+}
+
+// Family is a set of APIs that share what they can reach.
+type Family interface {
+	routes() []Route
+}
+
+// NewRoutes makes the table from all families. Versions is the one that tells of it.
+func NewRoutes(v *Versions, families ...Family) *Routes {
+	list := v.routes()
+	for _, f := range families {
+		list = append(list, f.routes()...)
+	}
+	slices.SortFunc(list, func(a, b Route) int { return int(a.Key) - int(b.Key) })
+	rs := &Routes{list: list, byKey: make([]*Route, list[len(list)-1].Key+1)}
+	for i := range list {
+		r := &list[i]
+		if rs.byKey[r.Key] != nil {
+			panic(fmt.Sprintf("two routes for API %d", r.Key))
+		}
+		rs.byKey[r.Key] = r
+	}
+	v.table = rs
+	return rs
+}
+
+// Get finds an API that is served at a version; nil when it is not.
+func (rs *Routes) Get(key, version int16) *Route {
+	if key < 0 || int(key) >= len(rs.byKey) {
+		return nil
+	}
+	r := rs.byKey[key]
+	if r == nil || version < 0 || version > r.Max {
+		return nil
+	}
+	return r
+}
+
+// All are the APIs in ascending order of keys.
+func (rs *Routes) All() []Route { return rs.list }

@@ -1,0 +1,279 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"barnabas/broker/api"
+	"barnabas/protocol"
+)
+
+const (
+	// owedMax bounds the replies of one connection that wait at a time; a client that pipelines more is not read.
+	owedMax = 256
+	// flushAt is how much of ready responses is gathered before they are written although more requests have arrived.
+	flushAt = 64 << 10
+	// keepOut is the response buffer that a connection keeps.
+	keepOut = 128 << 10
+)
+
+// conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
+// writer, started with the first reply that must wait, writes those that were waited for and all that come behind them.
+// Responses leave in the order of the requests.
+type conn struct {
+	id     uint64
+	socket net.Conn
+	server *server
+	client api.Call // what all calls of this connection have in common
+	frames *protocol.FrameReader
+	owed   chan owedReply
+	// pending counts the replies that are with the writer. Only the reader adds; while it is zero, the reader may write.
+	pending atomic.Int32
+
+	mu     sync.Mutex // guards out and sender: held to write
+	out    protocol.Message
+	sender *protocol.Sender
+	broken error // why nothing can be written any more
+
+	// readBy and writeBy are the socket's deadlines (Unix nanoseconds), renewed only when some of the idle time has
+	// passed since they were set.
+	readBy, writeBy int64
+}
+
+type owedReply struct {
+	reply         api.Reply
+	key           int16
+	correlationID int32
+	flexible      bool
+}
+
+func newConn(s *server, socket net.Conn, id uint64) *conn {
+	c := &conn{id: id, socket: socket, server: s, sender: protocol.NewSender(socket), owed: make(chan owedReply, owedMax)}
+	c.frames = protocol.NewFrameReader(idleReader{c}, s.limits.requestMaxBytes)
+	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
+	return c
+}
+
+// serve runs the connection to its end.
+func (c *conn) serve(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
+	var writer sync.WaitGroup
+	started := false
+	for {
+		frame, err := c.frames.Next()
+		if err != nil {
+			c.logEnd(err)
+			break
+		}
+		reply, ok := c.handle(frame)
+		if !ok {
+			break
+		}
+		if reply != nil {
+			if !started {
+				started = true
+				writer.Go(func() { c.write(ctx, cancel) })
+			}
+			select {
+			case c.owed <- *reply:
+			case <-ctx.Done():
+			}
+		}
+		if !c.frames.Ready() && c.pending.Load() == 0 && c.flush() != nil {
+			break
+		}
+	}
+	cancel()
+	close(c.owed)
+	writer.Wait()
+	stop()
+	c.socket.Close()
+	c.mu.Lock()
+	c.out.Release()
+	c.mu.Unlock()
+}
+
+// handle answers one request: at once where it can, else with a reply for the writer. False ends the connection.
+func (c *conn) handle(frame []byte) (*owedReply, bool) {
+	key, version, err := protocol.Peek(frame)
+	if err != nil {
+		return nil, c.refuse(frame, err)
+	}
+	route := c.server.routes.Get(key, version)
+	if route == nil && key != protocol.KeyApiVersions {
+		return nil, c.refuse(frame, errUnknownAPI)
+	}
+	flexible := route != nil && route.Flexible(version)
+	h, body, err := protocol.ParseHeader(frame, flexible, c.client.ClientID)
+	if err != nil {
+		return nil, c.refuse(frame, err)
+	}
+	c.client.Key, c.client.Version, c.client.CorrelationID, c.client.ClientID = h.Key, h.Version, h.CorrelationID, h.ClientID
+	owed := owedReply{key: key, correlationID: h.CorrelationID, flexible: flexible}
+	call := &c.client
+	switch {
+	case route == nil:
+		owed.reply = api.Done(api.UnknownApiVersions(c.server.routes))
+	default:
+		if !route.InPlace {
+			copied := c.client
+			call, body = &copied, bytes.Clone(body)
+		}
+		if owed.reply, err = route.Serve(call, body); err != nil {
+			return nil, c.refuse(frame, err)
+		}
+	}
+	if owed.reply.Closes() {
+		return nil, false
+	}
+	resp, ready := owed.reply.Ready()
+	if ready && resp == nil {
+		return nil, true
+	}
+	if ready && c.pending.Load() == 0 {
+		return nil, c.respond(owed, resp) == nil
+	}
+	// What is gathered goes out before the writer's turn.
+	if c.pending.Load() == 0 && c.flush() != nil {
+		return nil, false
+	}
+	c.pending.Add(1)
+	return &owed, true
+}
+
+// write is the writer: it waits for each reply in order. What is gathered leaves before it waits.
+func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
+	for o := range c.owed {
+		if _, ready := o.reply.Ready(); !ready && c.flush() != nil {
+			cancel()
+		}
+		resp := o.reply.Await(ctx)
+		if resp != nil && ctx.Err() == nil {
+			err := c.respond(o, resp)
+			if err == nil && len(c.owed) == 0 {
+				err = c.flush()
+			}
+			if err != nil {
+				cancel()
+			}
+		} else if r, ok := resp.(releaser); ok {
+			r.Release()
+		}
+		c.pending.Add(-1)
+	}
+}
+
+// messageResponse is a response that holds file regions.
+type messageResponse interface {
+	AppendMessage(m *protocol.Message) error
+}
+
+type releaser interface{ Release() }
+
+// respond appends a response to what goes out next.
+func (c *conn) respond(o owedReply, resp api.Response) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken != nil {
+		if r, ok := resp.(releaser); ok {
+			r.Release()
+		}
+		return c.broken
+	}
+	mark := c.out.BeginFrame()
+	c.out.Buf = protocol.AppendResponseHeader(c.out.Buf, o.key, o.correlationID, o.flexible)
+	if m, ok := resp.(messageResponse); ok {
+		if err := m.AppendMessage(&c.out); err != nil {
+			// The frame is half made: the connection cannot go on.
+			c.broken = err
+			c.server.log.Warn("cannot read the records of a response; the connection is closed", zap.Error(err))
+			return err
+		}
+	} else {
+		c.out.Buf = resp.AppendTo(c.out.Buf)
+	}
+	c.out.EndFrame(mark)
+	if c.out.Size() >= flushAt {
+		return c.flushLocked()
+	}
+	return nil
+}
+
+func (c *conn) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flushLocked()
+}
+
+func (c *conn) flushLocked() error {
+	if c.broken != nil || c.out.Size() == 0 {
+		return c.broken
+	}
+	c.renew(&c.writeBy, c.socket.SetWriteDeadline)
+	c.broken = c.sender.Send(&c.out)
+	c.out.Reset(keepOut)
+	return c.broken
+}
+
+// renew moves a deadline to the full idle time from now, unless less than a quarter of that has passed since the last
+// time: a deadline costs more than a look at the clock.
+func (c *conn) renew(by *int64, set func(time.Time) error) {
+	idle := c.server.limits.idle
+	if idle <= 0 {
+		return
+	}
+	now := c.server.clock.Now()
+	if *by-now.UnixNano() < int64(idle)*3/4 {
+		at := now.Add(idle)
+		*by = at.UnixNano()
+		_ = set(at)
+	}
+}
+
+// idleReader reads from the socket and ends a connection that has been idle for too long; one that waits for an answer
+// is not idle.
+type idleReader struct{ c *conn }
+
+func (r idleReader) Read(b []byte) (int, error) {
+	for {
+		r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
+		n, err := r.c.socket.Read(b)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && r.c.pending.Load() > 0 {
+			r.c.readBy = 0
+			continue
+		}
+		return n, err
+	}
+}
+
+var errUnknownAPI = errors.New("unknown API key or version")
+
+// refuse logs what cannot be served; the connection ends, as Kafka does it.
+func (c *conn) refuse(frame []byte, why error) bool {
+	head := frame[:min(len(frame), 8)]
+	c.server.log.Info("request refused, the connection is closed", zap.Stringer("client", c.client.Client),
+		zap.Error(why), zap.Binary("header", head))
+	return false
+}
+
+func (c *conn) logEnd(err error) {
+	switch {
+	case errors.Is(err, protocol.ErrFrameSize):
+		c.server.log.Warn("not a Kafka request, the connection is closed", zap.Stringer("client", c.client.Client), zap.Error(err))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.server.log.Debug("idle connection closed", zap.Stringer("client", c.client.Client))
+	case err == io.EOF, errors.Is(err, net.ErrClosed):
+	default:
+		c.server.log.Debug("connection ended", zap.Stringer("client", c.client.Client), zap.Error(err))
+	}
+}

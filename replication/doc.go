@@ -1,0 +1,12 @@
+// Package replication holds the partitions of this broker: who leads, what is committed, who may read how far. It owns
+// the roles (replaced as a whole, never edited), the high watermark and the last stable offset as levels that readers
+// wait on. It must never know connections, request encodings, the coordination store or groups.
+//
+// Lock order: Partition.mu (appends share it, Become and Stop exclude them) -> the log's lock -> Level's lock.
+//
+// Non-obvious:
+//   - A level is raised with the offset of the append that is committed, not with the log's end: what another
+//     connection has just written may still owe its fdatasync (flush.messages), and must not be seen before.
+//   - The partition of a broker that is alone in the ISR commits by appending. With other brokers in the ISR the
+//     watermark moves only by what they have fetched.
+package replication
