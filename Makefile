@@ -1,0 +1,56 @@
+# Every target says what it is for: make help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO       ?= go
+BIN      := bin/barnabas
+LISTEN   ?= 127.0.0.1:9092
+DATA     ?= ./data
+FUZZTIME ?= 60s
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+
+.PHONY: build run test unit integration peers race lint fuzz bench clean help
+
+build: ## bin/barnabas
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/barnabas
+
+run: build ## start the broker on 127.0.0.1:9092 with its data in ./data (LISTEN=, DATA=)
+	exec $(BIN) serve --listen $(LISTEN) --data $(DATA)
+
+test: build unit peers integration ## everything, the real clients included; installs what it needs outside the tree, once
+
+unit: ## vet, the layering of the rooms, every package's tests with the race detector
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./integration/...
+	$(GO) test -race -timeout 20m ./...
+
+peers: ## install the pinned real clients and Apache Kafka into the cache (BARNABAS_CACHE)
+	@bash integration/setup/all.sh
+
+integration: build ## the suite against real clients and Apache Kafka (RUN=pattern picks tests)
+	$(GO) test -tags integration -timeout 40m -p 1 -count 1 $(if $(RUN),-run '$(RUN)') ./integration/...
+
+race: ## every package's tests with the race detector, three times, in random order
+	$(GO) test -race -shuffle on -count 3 ./...
+
+lint: ## gofmt, vet, and golangci-lint where it is installed
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else echo "golangci-lint is not installed: vet only"; fi
+
+fuzz: ## each fuzzer for FUZZTIME (60s)
+	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r pkg; do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+bench: build peers ## barnabas and Apache Kafka 3.9.2 side by side; writes docs/BENCHMARKS.md (BENCH= flags)
+	$(GO) run ./integration/bench $(BENCH)
+
+clean: ## remove what make build left; the peers' cache stays
+	rm -rf bin
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -1,0 +1,467 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func findCoordinator(group string) *kmsg.FindCoordinatorRequest {
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.CoordinatorKey, req.CoordinatorKeys = group, []string{group}
+	return req
+}
+
+// coordinated waits on both sides until the group's coordinator serves.
+func (s *Session) coordinated(group string) string {
+	s.both(func(p *Side) {
+		p.until(func() bool {
+			find := kmsg.NewPtrFindCoordinatorRequest()
+			find.Version, find.CoordinatorKey = 2, group
+			a := p.ask(find)
+			if a.Resp == nil || a.Resp.(*kmsg.FindCoordinatorResponse).ErrorCode != 0 {
+				return false
+			}
+			d := kmsg.NewPtrDescribeGroupsRequest()
+			d.Version, d.Groups = 1, []string{group}
+			a = p.ask(d)
+			return a.Resp != nil && a.Resp.(*kmsg.DescribeGroupsResponse).Groups[0].ErrorCode == 0
+		})
+	})
+	return group
+}
+
+var coordinatorScripts = []Script{
+	{API: 10, Name: "groups", Run: func(s *Session) {
+		s.coordinated("g")
+		s.AskSame("a group", findCoordinator("g"))
+		s.AskSame("the empty group", findCoordinator(""))
+		for _, t := range []int8{2, 3, -1} {
+			req := findCoordinator("g")
+			req.CoordinatorType = t
+			s.AskSame(fmt.Sprint("type ", t), req)
+		}
+		if s.V >= 4 {
+			req := findCoordinator("g")
+			req.CoordinatorKeys = []string{"a", "b", "a"}
+			s.AskSame("three keys, two the same", req)
+			req = findCoordinator("g")
+			req.CoordinatorKeys = nil
+			s.AskSame("no keys", req)
+		}
+	}},
+}
+
+func join(group, member string, protocols ...string) *kmsg.JoinGroupRequest {
+	req := kmsg.NewPtrJoinGroupRequest()
+	req.Group, req.MemberID, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis, req.ProtocolType = group, member, 30000, 5000, "consumer"
+	for _, name := range protocols {
+		p := kmsg.NewJoinGroupRequestProtocol()
+		p.Name, p.Metadata = name, subscription(name)
+		req.Protocols = append(req.Protocols, p)
+	}
+	return req
+}
+
+// subscription is what a consumer sends with a protocol. It must be whole: Apache Kafka never answers a consumer whose metadata
+// it cannot parse.
+func subscription(protocol string) []byte {
+	m := kmsg.NewConsumerMemberMetadata()
+	m.Version, m.Topics, m.UserData = 1, []string{"some-topic"}, []byte(protocol)
+	return m.AppendTo(nil)
+}
+
+// joined takes each side through the first join, with its second request where MEMBER_ID_REQUIRED asks for one, comparing all.
+func (s *Session) joined(group, name string, ask bool, change func(*kmsg.JoinGroupRequest)) {
+	send := func(label string, b build) map[*Side]kmsg.Response {
+		if ask {
+			return s.Ask(label, b)
+		}
+		return s.Do(b)
+	}
+	first := send("join", func(p *Side) kmsg.Request {
+		r := join(group, "", "range", "roundrobin")
+		change(r)
+		return r
+	})
+	again := false
+	for p, a := range first {
+		p.vars[name], p.vars["generation"] = "", int32(-1)
+		if r, ok := a.(*kmsg.JoinGroupResponse); ok {
+			p.vars[name], p.vars["generation"] = r.MemberID, r.Generation
+			again = again || r.ErrorCode == 79
+		}
+	}
+	if !again {
+		return
+	}
+	second := send("join with the id", func(p *Side) kmsg.Request {
+		r := join(group, p.vars[name].(string), "range", "roundrobin")
+		change(r)
+		return r
+	})
+	for p, a := range second {
+		if r, ok := a.(*kmsg.JoinGroupResponse); ok {
+			p.vars["generation"] = r.Generation
+		}
+	}
+}
+
+func unchanged(*kmsg.JoinGroupRequest) {}
+
+func syncGroup(p *Side, group, name string, assign bool) *kmsg.SyncGroupRequest {
+	req := kmsg.NewPtrSyncGroupRequest()
+	req.Group, req.MemberID, req.Generation = group, p.vars[name].(string), p.vars["generation"].(int32)
+	req.ProtocolType, req.Protocol = str("consumer"), str("range")
+	if assign {
+		a := kmsg.NewSyncGroupRequestGroupAssignment()
+		assignment := kmsg.NewConsumerMemberAssignment()
+		assignment.UserData = []byte("assignment")
+		a.MemberID, a.MemberAssignment = req.MemberID, assignment.AppendTo(nil)
+		req.GroupAssignment = append(req.GroupAssignment, a)
+	}
+	return req
+}
+
+func heartbeat(p *Side, group, name string, generation int32) *kmsg.HeartbeatRequest {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.MemberID, req.Generation = group, p.vars[name].(string), generation
+	return req
+}
+
+func generation(p *Side) int32 { return p.vars["generation"].(int32) }
+
+func leave(group, member string) *kmsg.LeaveGroupRequest {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID = group, member
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = member
+	req.Members = append(req.Members, m)
+	return req
+}
+
+// stable is a group with one member that has its assignment; nothing is compared.
+func (s *Session) stable(group string) string {
+	s.coordinated(group)
+	s.joined(group, "m", false, unchanged)
+	s.Do(func(p *Side) kmsg.Request { return syncGroup(p, group, "m", true) })
+	return group
+}
+
+func (s *Session) done(group string) {
+	s.Do(func(p *Side) kmsg.Request { return leave(group, p.vars["m"].(string)) })
+}
+
+var memberScripts = []Script{
+	{API: 11, Name: "join", Run: func(s *Session) {
+		g := s.coordinated(s.Fresh("g"))
+		s.joined(g, "m", true, unchanged)
+		s.Ask("sync", func(p *Side) kmsg.Request { return syncGroup(p, g, "m", true) })
+		s.Ask("join again", func(p *Side) kmsg.Request { return join(g, p.vars["m"].(string), "range", "roundrobin") })
+		s.done(g)
+	}},
+	{API: 11, Name: "a connector", Run: func(s *Session) {
+		g := s.coordinated(s.Fresh("g"))
+		s.joined(g, "m", true, func(r *kmsg.JoinGroupRequest) { r.ProtocolType = "connect" })
+		s.done(g)
+	}},
+	{API: 11, Name: "static", Min: 5, Run: func(s *Session) {
+		g := s.coordinated(s.Fresh("g"))
+		static := func(r *kmsg.JoinGroupRequest) { r.InstanceID = str("i1") }
+		s.joined(g, "m", true, static)
+		s.Ask("sync", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", true); r.InstanceID = str("i1"); return r })
+		for p := range map[*Side]bool{s.Kafka: true, s.Barnabas: true} {
+			p.vars["old"] = p.vars["m"]
+		}
+		s.joined(g, "m", true, static)
+		s.Ask("the old id is fenced", func(p *Side) kmsg.Request {
+			r := heartbeat(p, g, "old", generation(p))
+			r.InstanceID = str("i1")
+			return r
+		})
+		s.Ask("an unknown instance", func(p *Side) kmsg.Request {
+			r := heartbeat(p, g, "m", generation(p))
+			r.InstanceID = str("i2")
+			return r
+		})
+		s.done(g)
+	}},
+	{API: 11, Name: "bad", Run: func(s *Session) {
+		g := s.coordinated(s.Fresh("g"))
+		s.AskSame("empty group", join("", "", "range"))
+		s.AskSame("unknown member", join(g, "nobody", "range"))
+		s.AskSame("no protocols", join(g, ""))
+		short := join(g, "", "range")
+		short.SessionTimeoutMillis = 10
+		s.AskSame("session timeout too short", short)
+		long := join(g, "", "range")
+		long.SessionTimeoutMillis = 1 << 30
+		s.AskSame("session timeout too long", long)
+		none := join(g, "", "range")
+		none.ProtocolType = ""
+		s.AskSame("no protocol type", none)
+		s.joined(g, "m", false, unchanged)
+		s.Do(func(p *Side) kmsg.Request { return syncGroup(p, g, "m", true) })
+		other := join(g, "", "range")
+		other.ProtocolType = "connect"
+		s.AskSame("another protocol type", other)
+		s.AskSame("no common protocol", join(g, "", "sticky"))
+		s.done(g)
+	}},
+	{API: 14, Name: "sync", Run: func(s *Session) {
+		g := s.stable(s.Fresh("g"))
+		s.Ask("again", func(p *Side) kmsg.Request { return syncGroup(p, g, "m", false) })
+		s.Ask("old generation", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", false); r.Generation = 0; return r })
+		s.Ask("unknown member", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", false); r.MemberID = "x"; return r })
+		s.Ask("unknown group", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", false); r.Group = s.Topic("none"); return r })
+		s.Ask("empty group", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", false); r.Group = ""; return r })
+		if s.V >= 5 {
+			s.Ask("another protocol type", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", false); r.ProtocolType = str("x"); return r })
+			s.Ask("another protocol", func(p *Side) kmsg.Request { r := syncGroup(p, g, "m", false); r.Protocol = str("x"); return r })
+			s.Ask("null protocol", func(p *Side) kmsg.Request {
+				r := syncGroup(p, g, "m", false)
+				r.Protocol, r.ProtocolType = nil, nil
+				return r
+			})
+		}
+		s.done(g)
+	}},
+	{API: 12, Name: "heartbeat", Run: func(s *Session) {
+		g := s.stable(s.Fresh("g"))
+		s.Ask("good", func(p *Side) kmsg.Request { return heartbeat(p, g, "m", generation(p)) })
+		s.Ask("wrong generation", func(p *Side) kmsg.Request { return heartbeat(p, g, "m", 99) })
+		s.Ask("negative generation", func(p *Side) kmsg.Request { return heartbeat(p, g, "m", -1) })
+		s.Ask("unknown member", func(p *Side) kmsg.Request { r := heartbeat(p, g, "m", 1); r.MemberID = "x"; return r })
+		s.Ask("unknown group", func(p *Side) kmsg.Request { return heartbeat(p, s.Topic("none"), "m", 1) })
+		s.Ask("empty group", func(p *Side) kmsg.Request { return heartbeat(p, "", "m", 1) })
+		s.done(g)
+		s.Ask("after leaving", func(p *Side) kmsg.Request { return heartbeat(p, g, "m", generation(p)) })
+	}},
+	{API: 13, Name: "leave", Run: func(s *Session) {
+		g := s.stable(s.Fresh("g"))
+		s.AskSame("unknown member", leave(g, "x"))
+		s.AskSame("empty member", leave(g, ""))
+		s.AskSame("unknown group", leave(s.Topic("none"), "x"))
+		s.AskSame("empty group", leave("", "x"))
+		s.Ask("good", func(p *Side) kmsg.Request { return leave(g, p.vars["m"].(string)) })
+		s.Ask("again", func(p *Side) kmsg.Request { return leave(g, p.vars["m"].(string)) })
+	}},
+	{API: 13, Name: "leave by instance", Min: 3, Run: func(s *Session) {
+		g := s.coordinated(s.Fresh("g"))
+		s.joined(g, "m", false, func(r *kmsg.JoinGroupRequest) { r.InstanceID = str("i1") })
+		req := leave(g, "")
+		req.Members[0].InstanceID = str("i1")
+		unknown := leave(g, "")
+		unknown.Members[0].InstanceID = str("i2")
+		req.Members = append(req.Members, unknown.Members[0])
+		s.AskSame("two, one unknown", req)
+		none := leave(g, "")
+		none.Members = nil
+		s.AskSame("nobody", none)
+	}},
+}
+
+func commit(group, topic string, partition int32, offset int64, metadata string) *kmsg.OffsetCommitRequest {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.Generation, req.RetentionTimeMillis = group, -1, -1
+	t := kmsg.NewOffsetCommitRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Partition, p.Offset, p.Metadata, p.LeaderEpoch, p.Timestamp = partition, offset, str(metadata), 0, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	return req
+}
+
+func offsetFetch(group, topic string, partitions ...int32) *kmsg.OffsetFetchRequest {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group = group
+	t := kmsg.NewOffsetFetchRequestTopic()
+	t.Topic, t.Partitions = topic, partitions
+	req.Topics = append(req.Topics, t)
+	g := kmsg.NewOffsetFetchRequestGroup()
+	g.Group = group
+	gt := kmsg.NewOffsetFetchRequestGroupTopic()
+	gt.Topic, gt.Partitions = topic, partitions
+	g.Topics = append(g.Topics, gt)
+	g.MemberEpoch = -1
+	req.Groups = append(req.Groups, g)
+	return req
+}
+
+var offsetScripts = []Script{
+	{API: 8, Name: "simple", Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 2)
+		g := s.coordinated(s.Fresh("g"))
+		s.AskSame("first", commit(g, t, 0, 5, "m"))
+		s.AskSame("backwards", commit(g, t, 0, 2, ""))
+		null := commit(g, t, 1, 9, "")
+		null.Topics[0].Partitions[0].Metadata = nil
+		s.AskSame("null metadata", null)
+		s.AskSame("negative offset", commit(g, t, 0, -5, ""))
+		s.AskSame("unknown partition", commit(g, t, 9, 5, ""))
+		s.AskSame("unknown topic", commit(g, s.Topic("none"), 0, 5, ""))
+		s.AskSame("invalid topic", commit(g, "a b", 0, 5, ""))
+		s.AskSame("empty group", commit("", t, 0, 5, ""))
+		long := make([]byte, 4097)
+		for i := range long {
+			long[i] = 'x'
+		}
+		s.AskSame("too much metadata", commit(g, t, 0, 5, string(long)))
+		s.AskSame("just enough metadata", commit(g, t, 0, 5, string(long[1:])))
+		empty := commit(g, t, 0, 5, "")
+		empty.Topics = nil
+		s.AskSame("nothing", empty)
+		s.Ask("look", same(offsetFetch(g, t, 0, 1)))
+	}},
+	{API: 8, Name: "members", Min: 1, Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 1)
+		g := s.stable(s.Fresh("g"))
+		as := func(p *Side, generation int32, member string) kmsg.Request {
+			r := commit(g, t, 0, 5, "m")
+			r.Generation, r.MemberID = generation, member
+			return r
+		}
+		s.Ask("a member", func(p *Side) kmsg.Request { return as(p, generation(p), p.vars["m"].(string)) })
+		s.Ask("wrong generation", func(p *Side) kmsg.Request { return as(p, 77, p.vars["m"].(string)) })
+		s.Ask("unknown member", func(p *Side) kmsg.Request { return as(p, generation(p), "x") })
+		s.Ask("without membership", func(p *Side) kmsg.Request { return as(p, -1, "") })
+		s.done(g)
+		s.Ask("after leaving", func(p *Side) kmsg.Request { return as(p, generation(p), p.vars["m"].(string)) })
+		s.Ask("generation but no group", func(p *Side) kmsg.Request {
+			r := as(p, 3, "x").(*kmsg.OffsetCommitRequest)
+			r.Group = s.Fresh("nobody")
+			return r
+		})
+	}},
+	{API: 9, Name: "fetch", Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 3)
+		g := s.coordinated(s.Fresh("g"))
+		s.AskSame("unknown group", offsetFetch(g, t, 0))
+		s.Do(same(commit(g, t, 0, 5, "meta")))
+		s.Do(same(commit(g, t, 1, 7, "")))
+		s.AskSame("three partitions", offsetFetch(g, t, 0, 1, 2))
+		s.AskSame("unknown partition", offsetFetch(g, t, 9))
+		s.AskSame("unknown topic", offsetFetch(g, s.Topic("none"), 0))
+		s.AskSame("invalid topic", offsetFetch(g, "a b", 0))
+		s.AskSame("empty group", offsetFetch("", t, 0))
+		none := offsetFetch(g, t)
+		none.Topics, none.Groups[0].Topics = []kmsg.OffsetFetchRequestTopic{}, []kmsg.OffsetFetchRequestGroupTopic{}
+		s.AskSame("no topics", none)
+		if s.V >= 2 {
+			all := offsetFetch(g, t)
+			all.Topics, all.Groups[0].Topics = nil, nil
+			s.AskSame("all", all)
+			nobody := offsetFetch(s.Topic("nobody"), t)
+			nobody.Topics, nobody.Groups[0].Topics = nil, nil
+			s.AskSame("all of an unknown group", nobody)
+		}
+		if s.V >= 7 {
+			stable := offsetFetch(g, t, 0)
+			stable.RequireStable = true
+			s.AskSame("require stable", stable)
+		}
+		if s.V >= 8 {
+			two := offsetFetch(g, t, 0)
+			two.Groups = append(two.Groups, offsetFetch(s.Topic("nobody"), t, 0, 1).Groups[0], two.Groups[0])
+			s.AskSame("three groups, two the same", two)
+		}
+		if s.V >= 9 {
+			m := offsetFetch(g, t, 0)
+			m.Groups[0].MemberID, m.Groups[0].MemberEpoch = str("x"), 4
+			s.AskSame("a member of another protocol", m)
+		}
+	}},
+	{API: 9, Name: "no groups", Min: 8, Max: 8, Run: func(s *Session) {
+		none := offsetFetch("g", "t")
+		none.Groups = nil
+		s.AskSame("none", none)
+	}},
+	{API: 47, Name: "delete offsets", Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 2)
+		g := s.coordinated(s.Fresh("g"))
+		s.AskSame("unknown group", offsetDelete(g, t, 0))
+		s.Do(same(commit(g, t, 0, 5, "meta")))
+		s.AskSame("one of two", offsetDelete(g, t, 0, 1))
+		s.Ask("look", same(offsetFetch(g, t, 0, 1)))
+		s.AskSame("unknown topic", offsetDelete(g, s.Topic("none"), 0))
+		s.AskSame("empty group", offsetDelete("", t, 0))
+		none := offsetDelete(g, t)
+		none.Topics = nil
+		s.AskSame("nothing", none)
+	}},
+}
+
+func offsetDelete(group, topic string, partitions ...int32) *kmsg.OffsetDeleteRequest {
+	req := kmsg.NewPtrOffsetDeleteRequest()
+	req.Group = group
+	t := kmsg.NewOffsetDeleteRequestTopic()
+	t.Topic = topic
+	for _, n := range partitions {
+		p := kmsg.NewOffsetDeleteRequestTopicPartition()
+		p.Partition = n
+		t.Partitions = append(t.Partitions, p)
+	}
+	req.Topics = append(req.Topics, t)
+	return req
+}
+
+var groupAdminScripts = []Script{
+	{API: 15, Name: "describe", Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 1)
+		g := s.stable(s.Fresh("g"))
+		s.AskSame("stable", describeGroups(g))
+		ops := describeGroups(g)
+		ops.IncludeAuthorizedOperations = true
+		s.AskSame("operations", ops)
+		s.done(g)
+		s.AskSame("left", describeGroups(g))
+		simple := s.coordinated(s.Fresh("simple"))
+		s.Do(same(commit(simple, t, 0, 5, "meta")))
+		s.AskSame("simple, unknown, empty", describeGroups(simple, s.Topic("none"), ""))
+		s.AskSame("nothing", describeGroups())
+		half := s.coordinated(s.Fresh("half"))
+		s.joined(half, "m", false, unchanged)
+		s.AskSame("without an assignment", describeGroups(half))
+		s.done(half)
+	}},
+	{API: 16, Name: "list", Min: 4, Run: func(s *Session) {
+		g := s.stable(s.Fresh("g"))
+		for _, states := range [][]string{{"Stable"}, {"stable"}, {"Dead"}, {"Nonsense"}, {"PreparingRebalance", "Stable"}} {
+			req := kmsg.NewPtrListGroupsRequest()
+			req.StatesFilter = states
+			s.AskSame(fmt.Sprint("states ", states), req)
+		}
+		if s.V >= 5 {
+			for _, types := range [][]string{{"classic"}, {"Classic"}, {"consumer"}, {"nonsense"}} {
+				req := kmsg.NewPtrListGroupsRequest()
+				req.StatesFilter, req.TypesFilter = []string{"Stable"}, types
+				s.AskSame(fmt.Sprint("types ", types), req)
+			}
+		}
+		s.done(g)
+	}},
+	{API: 16, Name: "list all", Run: func(s *Session) {
+		s.coordinated("g")
+		s.AskSame("all", kmsg.NewPtrListGroupsRequest())
+	}},
+	{API: 42, Name: "delete", Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 1)
+		g := s.coordinated(s.Fresh("g"))
+		s.Do(same(commit(g, t, 0, 5, "meta")))
+		live := s.stable(s.Fresh("live"))
+		req := kmsg.NewPtrDeleteGroupsRequest()
+		req.Groups = []string{g, live, s.Topic("none"), ""}
+		s.AskSame("four", req)
+		s.AskSame("four again", req)
+		s.AskSame("nothing", kmsg.NewPtrDeleteGroupsRequest())
+		s.Ask("look", same(offsetFetch(g, t, 0)))
+		s.done(live)
+	}},
+}
+
+func describeGroups(groups ...string) *kmsg.DescribeGroupsRequest {
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups = groups
+	return req
+}

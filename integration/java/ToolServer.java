@@ -1,0 +1,157 @@
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicReference;
+
+/**
+ * Runs the main methods of Kafka's command-line tools one after another in one JVM, since starting a JVM for each would take
+ * most of the suite's time. It knows no Kafka class at compile time, so one build serves every version.
+ *
+ * On stdin it reads: timeout in ms (int), main class, n arguments, bytes for the tool's stdin. On stdout it answers: exit code
+ * (int; -1 = did not end in time), stdout, stderr. Strings and bytes are an int length and UTF-8.
+ *
+ * Non-obvious: System.exit and Kafka's Exit are turned into an Error that ends the tool's thread; the first exit code counts.
+ * Shutdown hooks that a tool registers are dropped, since this JVM lives on.
+ */
+public final class ToolServer {
+    static final class Exited extends Error {
+        final int code;
+
+        Exited(int code) {
+            super("exit " + code, null, false, false);
+            this.code = code;
+        }
+    }
+
+    static final AtomicReference<Integer> exit = new AtomicReference<>();
+
+    public static void main(String[] args) throws Exception {
+        DataInputStream in = new DataInputStream(System.in);
+        DataOutputStream out = new DataOutputStream(System.out);
+        InputStream realIn = System.in;
+        PrintStream realErr = System.err;
+        System.setOut(realErr);
+        trapExits();
+        while (true) {
+            int timeout;
+            try {
+                timeout = in.readInt();
+            } catch (EOFException e) {
+                Runtime.getRuntime().halt(0);
+                return;
+            }
+            String mainClass = new String(bytes(in), StandardCharsets.UTF_8);
+            String[] toolArgs = new String[in.readInt()];
+            for (int i = 0; i < toolArgs.length; i++) {
+                toolArgs[i] = new String(bytes(in), StandardCharsets.UTF_8);
+            }
+            ByteArrayOutputStream stdout = new ByteArrayOutputStream();
+            ByteArrayOutputStream stderr = new ByteArrayOutputStream();
+            System.setIn(new ByteArrayInputStream(bytes(in)));
+            System.setOut(new PrintStream(stdout, true, "UTF-8"));
+            System.setErr(new PrintStream(stderr, true, "UTF-8"));
+            int code = run(mainClass, toolArgs, timeout);
+            System.out.flush();
+            System.err.flush();
+            System.setIn(realIn);
+            System.setOut(realErr);
+            System.setErr(realErr);
+            out.writeInt(code);
+            answer(out, stdout);
+            answer(out, stderr);
+            out.flush();
+        }
+    }
+
+    static int run(String mainClass, String[] args, int timeout) throws InterruptedException {
+        exit.set(null);
+        Thread tool = new Thread(() -> {
+            try {
+                Method main = Class.forName(mainClass).getMethod("main", String[].class);
+                main.invoke(null, (Object) args);
+                exit.compareAndSet(null, 0);
+            } catch (InvocationTargetException e) {
+                if (!(e.getCause() instanceof Exited)) {
+                    e.getCause().printStackTrace(System.err);
+                }
+                exit.compareAndSet(null, 1);
+            } catch (ReflectiveOperationException e) {
+                e.printStackTrace(System.err);
+                exit.compareAndSet(null, 127);
+            }
+        }, "main");
+        tool.setDaemon(true);
+        tool.start();
+        tool.join(timeout);
+        if (tool.isAlive()) {
+            for (StackTraceElement at : tool.getStackTrace()) {
+                System.err.println("\tstill at " + at);
+            }
+            tool.interrupt();
+            tool.join(5000);
+            return -1;
+        }
+        return exit.get() == null ? 0 : exit.get();
+    }
+
+    static void trapExits() {
+        try {
+            System.setSecurityManager(new SecurityManager() {
+                @Override
+                public void checkPermission(java.security.Permission p) {
+                }
+
+                @Override
+                public void checkPermission(java.security.Permission p, Object context) {
+                }
+
+                @Override
+                public void checkExit(int code) {
+                    exit.compareAndSet(null, code);
+                    throw new Exited(code);
+                }
+            });
+        } catch (UnsupportedOperationException e) {
+            System.err.println("no security manager in this Java: Kafka's own exit hook is the only one");
+        }
+        try {
+            Class<?> kafkaExit = Class.forName("org.apache.kafka.common.utils.Exit");
+            for (Class<?> hook : kafkaExit.getDeclaredClasses()) {
+                Object proxy = Proxy.newProxyInstance(hook.getClassLoader(), new Class<?>[] {hook}, (self, m, a) -> {
+                    if (m.getName().equals("execute")) {
+                        exit.compareAndSet(null, (Integer) a[0]);
+                        throw new Exited((Integer) a[0]);
+                    }
+                    return null;
+                });
+                if (hook.getSimpleName().equals("Procedure")) {
+                    kafkaExit.getMethod("setExitProcedure", hook).invoke(null, proxy);
+                    kafkaExit.getMethod("setHaltProcedure", hook).invoke(null, proxy);
+                } else if (hook.getSimpleName().equals("ShutdownHookAdder")) {
+                    kafkaExit.getMethod("setShutdownHookAdder", hook).invoke(null, proxy);
+                }
+            }
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("the class path has no Kafka clients", e);
+        }
+    }
+
+    static byte[] bytes(DataInputStream in) throws java.io.IOException {
+        byte[] b = new byte[in.readInt()];
+        in.readFully(b);
+        return b;
+    }
+
+    static void answer(DataOutputStream out, ByteArrayOutputStream b) throws java.io.IOException {
+        out.writeInt(b.size());
+        b.writeTo(out);
+    }
+}

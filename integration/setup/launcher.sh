@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The tool server (integration/java/ToolServer.java): it runs Kafka's tools one after another inside one JVM.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need javac openjdk-17-jdk-headless
+
+source="$SETUP/../java"
+sum="$(cat "$source"/*.java | sha256sum | cut -c1-12)"
+
+classes() { javac -nowarn -proc:none -Xlint:-removal -d "$1" "$source"/*.java; }
+
+install "launcher-$sum" classes
+ln -sfn "$CACHE/launcher-$sum" "$CACHE/launcher"
