@@ -317,7 +317,10 @@ func FuzzViews(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, base, at int64) {
 		o := OffsetView{Base: base, Bytes: b}
-		_, _, _ = o.Check(), o.Lookup(at), o.Last()
+		_, _ = o.Check(), o.Last()
+		if e := o.Lookup(at); e.Position < 0 {
+			t.Fatal("a position before the file")
+		}
 		o.AtPosition(at)
 		tv := TimeView{Base: base, Bytes: b}
 		_, _, _ = tv.Check(), tv.Lookup(at), tv.Last()

@@ -40,7 +40,9 @@ func (v OffsetView) Last() OffsetEntry {
 // Lookup is where to start the walk for an offset: the largest entry that is not above it, else (Base, 0).
 func (v OffsetView) Lookup(offset int64) OffsetEntry {
 	if i := floor(v.Len(), func(i int) bool { return v.Entry(i).Offset > offset }); i >= 0 {
-		return v.Entry(i)
+		if e := v.Entry(i); e.Position >= 0 { // or the file is corrupt
+			return e
+		}
 	}
 	return OffsetEntry{Offset: v.Base}
 }
