@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -27,6 +28,31 @@ func CheckPath(path string) error {
 // rules out all beyond U+FFFF. What is not UTF-8 comes as U+FFFD and is refused too.
 func forbidden(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0
+}
+
+// CheckOps refuses, as every store must, steps that no tree could accept: malformed paths, content beyond MaxData, the
+// root's deletion.
+func CheckOps(ops []Op) error {
+	for _, op := range ops {
+		path := op.Path
+		if op.Kind == OpCreate && op.Mode&Sequential != 0 {
+			path += "0" // "/folder/" is well: it makes a name of digits alone
+		}
+		err := CheckPath(path)
+		switch {
+		case err != nil:
+		case op.Kind < OpCreate || op.Kind > OpCheck:
+			err = fmt.Errorf("no such operation: %d", op.Kind)
+		case op.Kind == OpDelete && op.Path == "/":
+			err = ErrBadPath
+		case len(op.Data) > MaxData:
+			err = fmt.Errorf("%d bytes: %w", len(op.Data), ErrTooLarge)
+		}
+		if err != nil {
+			return fmt.Errorf("%.200q: %w", op.Path, err)
+		}
+	}
+	return nil
 }
 
 // Parent is the path of the node above, "/" for the topmost ones.

@@ -97,9 +97,6 @@ func (t *tx) create(op store.Op) (string, error) {
 	if op.Mode&store.Sequential != 0 {
 		path += fmt.Sprintf("%010d", parent.creates)
 	}
-	if err := checkPath(path); err != nil {
-		return "", err
-	}
 	there, err := t.node(path)
 	if err != nil {
 		return "", err
@@ -141,9 +138,6 @@ func (t *tx) delete(op store.Op) error {
 	if err != nil {
 		return err
 	}
-	if op.Path == "/" {
-		return store.ErrBadPath
-	}
 	if n.children > 0 {
 		return store.ErrNotEmpty
 	}
@@ -176,16 +170,12 @@ func (t *tx) existing(op store.Op) (*node, error) {
 
 // checkOps refuses steps that no state of the tree could accept.
 func checkOps(ops []store.Op) error {
+	if err := store.CheckOps(ops); err != nil {
+		return err
+	}
 	for _, op := range ops {
-		path := op.Path
-		if op.Kind == store.OpCreate && op.Mode&store.Sequential != 0 {
-			path += "0" // "/folder/" makes a name of digits alone
-		}
-		if err := checkPath(path); err != nil {
-			return fmt.Errorf("%.200q: %w", op.Path, err)
-		}
-		if len(op.Data) > store.MaxData {
-			return fmt.Errorf("%s: %d bytes: %w", op.Path, len(op.Data), store.ErrTooLarge)
+		if len(op.Path) > maxPath-10 { // a sequence may follow
+			return fmt.Errorf("%.200q: %w", op.Path, store.ErrBadPath)
 		}
 	}
 	return nil
