@@ -1,0 +1,83 @@
+// Command barnabas is a Kafka broker in one binary, and the tools to work with any Kafka without a JVM.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals // ask for a clean stop
+		cancel()
+		<-signals // do not wait for it
+		os.Exit(130)
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program without its process: it gives the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(errOut, "barnabas: interrupted")
+		return 130
+	}
+	fmt.Fprintln(errOut, "barnabas: "+oneLine(err.Error()))
+	return 1
+}
+
+// oneLine puts an error's text on one line: joined errors get a semicolon between them, and cobra's suggestion becomes
+// a question.
+func oneLine(text string) string {
+	if what, names, ok := strings.Cut(text, "\n\nDid you mean this?\n"); ok {
+		text = what + "; did you mean " + strings.Join(strings.Fields(names), " or ") + "?"
+	}
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "barnabas",
+		Short: "A Kafka broker in one binary, and tools for any Kafka",
+		Long: `barnabas is a Kafka broker in one binary: alone, or as a member of a ZooKeeper cluster.
+It is also a set of tools that work with any Kafka, and need no JVM.`,
+		Example: `  barnabas serve                                    # a broker on port 9092 with its data in ./data
+  barnabas serve --config server.properties         # the broker that a Kafka configuration describes
+  barnabas topic create orders --partitions 6
+  echo hello | barnabas produce orders
+  barnabas consume orders`,
+		Version:       versionText(),
+		SilenceErrors: true, // run prints them, in one line
+		SilenceUsage:  true,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	for _, c := range commands {
+		root.AddCommand(c())
+	}
+	return root
+}
+
+// commands makes the subcommands, in the order in which a newcomer meets them.
+var commands = []func() *cobra.Command{
+	newTopic, newProduce, newConsume, newGroup, newConfig, newOffsets, newDumpLog, newVersion,
+}
