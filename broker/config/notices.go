@@ -62,17 +62,27 @@ func notices(given map[string]string) []Notice {
 	return found
 }
 
-// nearest is the broker setting that name is probably meant to be, "" when none is close: at most two slips, or one in
-// eight characters of a long name. Separators typed wrong (num_partitions) count for nothing.
+// nearest is the broker setting that name is probably meant to be, "" when none is close.
 func nearest(name string) string { return Nearest(name, BrokerDefs()) }
 
 // Nearest is the definition's name that is closest to a misspelt one, "" when none is close.
 func Nearest(name string, defs *Defs) string {
-	plain := normalise(name)
-	best, least := "", max(2, len(plain)/8)+1
+	names := make([]string, 0, len(defs.All()))
 	for _, def := range defs.All() {
-		if d := distance(plain, normalise(def.Name), least); d < least {
-			best, least = def.Name, d
+		names = append(names, def.Name)
+	}
+	return Closest(name, names)
+}
+
+// Closest is the candidate that a misspelt name is probably meant to be, "" when none is close: at most two slips, or
+// one in eight characters of a long name, and never more than half of a short one. Case and separators typed wrong
+// (num_partitions) count for nothing.
+func Closest(name string, candidates []string) string {
+	plain := normalise(name)
+	best, least := "", min(max(2, len(plain)/8), len(plain)/2)+1
+	for _, c := range candidates {
+		if d := distance(plain, normalise(c), least); d < least {
+			best, least = c, d
 		}
 	}
 	return best
