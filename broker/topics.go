@@ -11,8 +11,10 @@ import (
 // topics knows the settings that topics have of their own, and what follows from them and the broker's.
 type topics struct {
 	settings *config.Settings
-	// apply is told when a topic's settings have changed; an empty name means every topic.
-	apply func(topic string)
+	// apply is told the new settings of a topic.
+	apply func(topic string, s *replication.Settings)
+	// each calls f for every partition of this broker.
+	each func(f func(*replication.Partition))
 
 	mu        sync.RWMutex // guards all below
 	overrides map[string]map[string]string
@@ -21,14 +23,39 @@ type topics struct {
 }
 
 func newTopics(s *config.Settings) *topics {
-	t := &topics{settings: s, overrides: map[string]map[string]string{}, apply: func(string) {}}
+	t := &topics{settings: s, overrides: map[string]map[string]string{}}
 	s.OnChange(func(_, _ *config.Broker) {
 		t.mu.Lock()
 		t.plain = nil
 		t.mu.Unlock()
-		t.apply("")
+		t.applyAll()
 	})
 	return t
+}
+
+// follow has changes applied from now on.
+func (t *topics) follow(apply func(string, *replication.Settings), each func(func(*replication.Partition))) {
+	t.mu.Lock()
+	t.apply, t.each = apply, each
+	t.mu.Unlock()
+	t.applyAll()
+}
+
+// applyAll applies everything anew: the broker's defaults have changed.
+func (t *topics) applyAll() {
+	t.mu.RLock()
+	apply, each := t.apply, t.each
+	t.mu.RUnlock()
+	if each == nil {
+		return
+	}
+	done := map[string]bool{}
+	each(func(p *replication.Partition) {
+		if !done[p.Topic] {
+			done[p.Topic] = true
+			apply(p.Topic, t.get(p.Topic))
+		}
+	})
 }
 
 // Overrides are the settings that the topic has of its own.
@@ -41,15 +68,15 @@ func (t *topics) Overrides(topic string) map[string]string {
 // set replaces them.
 func (t *topics) set(topic string, overrides map[string]string) {
 	t.mu.Lock()
-	same := maps.Equal(t.overrides[topic], overrides)
+	same, apply := maps.Equal(t.overrides[topic], overrides), t.apply
 	if len(overrides) == 0 {
 		delete(t.overrides, topic)
 	} else {
 		t.overrides[topic] = maps.Clone(overrides)
 	}
 	t.mu.Unlock()
-	if !same {
-		t.apply(topic)
+	if !same && apply != nil {
+		apply(topic, t.get(topic))
 	}
 }
 

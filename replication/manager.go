@@ -161,10 +161,10 @@ func (m *Manager) SetSettings(topic string, s *Settings) {
 	}
 }
 
-// LogFailed takes the role from the partitions of a failed log dir: their requests are answered KAFKA_STORAGE_ERROR.
-func (m *Manager) LogFailed(failed func(*storage.Log) bool) {
+// DiskFailed wakes whoever waits on a partition whose log has failed: the second look answers KAFKA_STORAGE_ERROR.
+func (m *Manager) DiskFailed() {
 	m.Each(func(p *Partition) {
-		if failed(p.log) {
+		if p.log.Failed() != nil {
 			p.ringAll()
 		}
 	})

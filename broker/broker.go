@@ -1,0 +1,198 @@
+// Package broker is the process: it opens the log dirs, joins or opens the coordination store, and wires the rooms
+// together behind the listeners. It is the only place that knows them all.
+//
+// It owns the order of start and stop, connections, this broker's registration and its picture of the cluster (Images).
+// It must never decide what a room decides: who leads, what is committed, how a group assigns.
+//
+// Order of start: log dirs are locked, the store is opened and tells the cluster's id and the settings, the logs are
+// loaded, the broker registers and hears from the controller, and only then are requests answered. A port is bound
+// before the broker registers under it, though nobody is served yet. The order of stop is the reverse; the store's
+// session ends last, when the logs are closed.
+//
+// Locks: Images.mu -> Partition.mu; crowd.mu, topics.mu and conn.mu are leaves.
+//
+// Non-obvious:
+//   - A Broker is a value: several run in one process, nothing is global.
+//   - A reply that waits was promised by a handler that has returned: whatever it still uses of the request must have been
+//     copied, or the route must not be InPlace.
+//   - The reader of a connection writes a response itself only while the writer owes none, or answers would overtake each
+//     other.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"barnabas/broker/api"
+	"barnabas/broker/config"
+	"barnabas/coordinator/controller"
+	"barnabas/coordinator/group"
+	"barnabas/coordinator/store"
+	"barnabas/replication"
+	"barnabas/storage"
+	"barnabas/storage/clock"
+)
+
+// Options of Start.
+type Options struct {
+	// Config is what the broker starts with; see config.Load and Alone.
+	Config *config.Static
+	// Logger gets what the broker has to say; nil is silence.
+	Logger *zap.Logger
+	// Clock is for tests; nil is the machine's.
+	Clock clock.Clock
+}
+
+// Alone is the config of a broker by itself: no ZooKeeper, its data in folder, listening on address ("127.0.0.1:0" for
+// any free port). Groups assemble at once, without waiting for more members to come.
+func Alone(address, folder string) (*config.Static, error) {
+	return config.NewStatic(map[string]string{
+		"listeners":                        "PLAINTEXT://" + address,
+		"log.dirs":                         folder,
+		"group.initial.rebalance.delay.ms": "0",
+	})
+}
+
+// Broker is a running broker.
+type Broker struct {
+	settings *config.Settings
+	clock    clock.Clock
+	log      *zap.Logger
+	loggers  *config.Loggers
+
+	self      int32
+	clusterID string
+	logs      *storage.Manager
+	store     store.Store
+	closers   []func() error // of the store, in the order of closing
+
+	topics       *topics
+	partitions   *replication.Manager
+	images       *Images
+	registration *registration
+	controller   *controller.Controller
+	admin        *controller.Admin
+	groups       *group.Coordinator
+	servers      []*server
+	crowd        *crowd
+
+	ctx    context.Context // ends when the broker stops
+	cancel context.CancelFunc
+	// serving ends before ctx: no connection is served any more.
+	stopServing context.CancelFunc
+	serving     sync.WaitGroup
+	running     sync.WaitGroup // registration, controller, watch of the settings
+
+	stop sync.Once
+	done chan struct{}
+	err  error // why it stopped by itself; set before done is closed
+}
+
+// Start starts a broker and returns when it answers requests. The context bounds the start only.
+func Start(ctx context.Context, o Options) (*Broker, error) {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Clock == nil {
+		o.Clock = clock.Real
+	}
+	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, done: make(chan struct{})}
+	b.loggers, b.log = config.LoggersOf(o.Logger)
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	if err := b.start(ctx); err != nil {
+		_ = b.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return b, nil
+}
+
+// Addr is the address of the first listener, as "127.0.0.1:9092".
+func (b *Broker) Addr() string {
+	a := b.servers[0].socket.Addr().(*net.TCPAddr)
+	host := a.IP.String()
+	if a.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(a.Port))
+}
+
+// NodeID is the broker's id, ClusterID its cluster's.
+func (b *Broker) NodeID() int32     { return b.self }
+func (b *Broker) ClusterID() string { return b.clusterID }
+
+// Listeners are the addresses listened on, as PLAINTEXT://127.0.0.1:9092, and Folders the log dirs.
+func (b *Broker) Listeners() []string {
+	out := make([]string, len(b.servers))
+	for i, s := range b.servers {
+		out[i] = s.listener + "://" + s.socket.Addr().String()
+	}
+	return out
+}
+
+func (b *Broker) Folders() []string { return b.settings.Broker().LogDirs }
+
+// Done is closed when the broker has stopped, by Close or by itself; Err tells then why it stopped by itself.
+func (b *Broker) Done() <-chan struct{} { return b.done }
+
+func (b *Broker) Err() error {
+	<-b.done
+	return b.err
+}
+
+// fail stops the broker for a reason that it cannot live with.
+func (b *Broker) fail(why error) {
+	if b.ctx.Err() != nil {
+		return
+	}
+	b.log.Error("the broker cannot go on", zap.Error(why))
+	go b.shutdown(context.Background(), why)
+}
+
+// Close stops the broker cleanly: what is written is made durable, and the next start needs no recovery.
+func (b *Broker) Close(ctx context.Context) error {
+	b.shutdown(ctx, nil)
+	<-b.done
+	return b.err
+}
+
+func (b *Broker) shutdown(ctx context.Context, why error) {
+	b.stop.Do(func() {
+		b.err = errors.Join(why, b.shutDown(ctx))
+		close(b.done)
+	})
+}
+
+func (b *Broker) shutDown(ctx context.Context) error {
+	var errs []error
+	if b.stopServing != nil {
+		b.stopServing()
+		b.serving.Wait()
+	}
+	for _, s := range b.servers {
+		s.socket.Close()
+	}
+	if b.groups != nil {
+		b.groups.Close()
+	}
+	b.cancel()
+	b.running.Wait()
+	if b.logs != nil {
+		if err := b.logs.Close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("closing the logs: %w", err))
+		}
+	}
+	for _, c := range b.closers {
+		if err := c(); err != nil {
+			errs = append(errs, fmt.Errorf("closing the store: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var _ api.Images = (*Images)(nil)

@@ -1,0 +1,369 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"barnabas/broker/api"
+	"barnabas/broker/config"
+	"barnabas/coordinator/controller"
+	"barnabas/coordinator/group"
+	"barnabas/coordinator/store"
+	"barnabas/coordinator/store/embedded"
+	"barnabas/coordinator/store/zk"
+	"barnabas/protocol/record/codec"
+	"barnabas/replication"
+	"barnabas/replication/cluster"
+	"barnabas/storage"
+	"barnabas/storage/checkpoint"
+)
+
+// embeddedStore is the name of the file in the first log dir that holds the store of a broker alone. Brokers ignore
+// plain files there.
+const embeddedStore = "coordination-store.db"
+
+// registrationMargin is added to the session timeout when a predecessor's registration is waited for: a server expires
+// sessions in steps of its tick time.
+const registrationMargin = 5 * time.Second
+
+// start does the steps of the package comment in order. What it has begun, shutDown ends.
+func (b *Broker) start(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		b.openDirs, b.bind, b.openStore, b.identify, b.loadSettings, b.loadLogs, b.joinCluster,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	b.logs.Start()
+	serving, stop := context.WithCancel(b.ctx)
+	b.stopServing = stop
+	for _, s := range b.servers {
+		b.serving.Go(func() { s.run(serving) })
+	}
+	return nil
+}
+
+func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// openDirs locks the log dirs.
+func (b *Broker) openDirs(context.Context) (err error) {
+	c := b.settings.Broker()
+	b.logs, err = storage.OpenDirs(storage.Options{
+		Clock:           b.clock,
+		Logger:          b.log.Named("storage"),
+		Dirs:            c.LogDirs,
+		RecoveryThreads: c.NumRecoveryThreadsPerDataDir,
+		FirstDelay:      milliseconds(c.LogInitialTaskDelayMs),
+		RetentionCheck:  milliseconds(c.LogRetentionCheckIntervalMs),
+		HighWatermarks:  milliseconds(c.ReplicaHighWatermarkCheckpointMs),
+		RecoveryPoints:  milliseconds(c.LogFlushOffsetCheckpointMs),
+		LogStarts:       milliseconds(c.LogFlushStartOffsetCheckpointMs),
+		ProducerExpiry:  milliseconds(c.ProducerIDExpirationCheckIntervalMs),
+		FlushCheck:      flushCheck(c),
+		OnDirFailed:     b.dirFailed,
+		OnAllFailed:     func() { b.fail(errors.New("all log dirs have failed")) },
+	})
+	return err
+}
+
+// flushCheck is how often flush.ms is looked at: never, unless somebody has set it.
+func flushCheck(c *config.Broker) time.Duration {
+	const never = 1<<63 - 1
+	if c.LogFlushSchedulerIntervalMs == never {
+		return time.Second // topics may have flush.ms of their own; logs without one cost nothing
+	}
+	return milliseconds(c.LogFlushSchedulerIntervalMs)
+}
+
+// bind opens the listeners, which nobody accepts on yet.
+func (b *Broker) bind(context.Context) error {
+	c := b.settings.Broker()
+	overrides, err := perIPOverrides(c)
+	if err != nil {
+		return err
+	}
+	b.crowd = newCrowd(c.MaxConnections, c.MaxConnectionsPerIP, overrides)
+	for _, l := range c.Listeners {
+		if l.Protocol != config.Plaintext {
+			return fmt.Errorf("listener %s: security protocol %s is not served, only %s is", l, l.Protocol, config.Plaintext)
+		}
+		socket, err := listen(l.Host, l.Port)
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l, err)
+		}
+		b.servers = append(b.servers, &server{
+			listener: l.Name, socket: socket, crowd: b.crowd, clock: b.clock, log: b.log.Named("network"),
+			limits: limits{requestMaxBytes: c.SocketRequestMaxBytes, idle: milliseconds(max(c.ConnectionsMaxIdleMs, 0))},
+		})
+	}
+	b.settings.OnChange(func(_, c *config.Broker) {
+		if overrides, err := perIPOverrides(c); err == nil {
+			b.crowd.set(c.MaxConnections, c.MaxConnectionsPerIP, overrides)
+		}
+	})
+	return nil
+}
+
+// openStore connects to ZooKeeper, or opens the embedded store.
+func (b *Broker) openStore(ctx context.Context) error {
+	c := b.settings.Broker()
+	if !c.Alone() {
+		s, err := zk.Connect(ctx, zk.Options{
+			Servers:        c.ZooKeeperConnect,
+			SessionTimeout: milliseconds(c.ZooKeeperSessionTimeoutMs),
+			ConnectTimeout: milliseconds(c.ZooKeeperConnectionTimeoutMs),
+			MaxInFlight:    c.ZooKeeperMaxInFlight,
+			Logger:         b.log.Named("zookeeper"),
+		})
+		if err != nil {
+			return err
+		}
+		b.store = s
+		b.closers = append(b.closers, s.Close)
+		return nil
+	}
+	db, err := embedded.Open(filepath.Join(c.LogDirs[0], embeddedStore), embedded.Options{Clock: b.clock})
+	if err != nil {
+		return err
+	}
+	session := db.NewSession()
+	b.store = session
+	b.closers = append(b.closers, session.Close, db.Close)
+	return nil
+}
+
+// identify finds out which broker of which cluster this is, and writes it into the log dirs.
+func (b *Broker) identify(ctx context.Context) error {
+	c := b.settings.Broker()
+	meta, found, err := b.logs.Meta()
+	if err != nil {
+		return err
+	}
+	if err := makePaths(ctx, b.store); err != nil {
+		return err
+	}
+	if b.clusterID, err = clusterID(ctx, b.store, meta.ClusterID); err != nil {
+		return err
+	}
+	if meta.ClusterID != "" && meta.ClusterID != b.clusterID {
+		return fmt.Errorf("the log dirs belong to cluster %s (meta.properties), but the coordination store is that of cluster %s", meta.ClusterID, b.clusterID)
+	}
+	switch {
+	case c.BrokerID >= 0 && found && meta.BrokerID >= 0 && meta.BrokerID != c.BrokerID:
+		return fmt.Errorf("broker.id is %d, but the log dirs are those of broker %d (meta.properties)", c.BrokerID, meta.BrokerID)
+	case c.BrokerID >= 0:
+		b.self = c.BrokerID
+	case found && meta.BrokerID >= 0:
+		b.self = meta.BrokerID
+	case c.BrokerIDGenerationEnable:
+		if b.self, err = nextBrokerID(ctx, b.store, c.ReservedBrokerMaxID); err != nil {
+			return err
+		}
+	default:
+		return errors.New("broker.id is not set and broker.id.generation.enable is false")
+	}
+	b.settings.SetBrokerID(b.self)
+	return b.logs.WriteMeta(checkpoint.Meta{BrokerID: b.self, ClusterID: b.clusterID, Rest: meta.Rest})
+}
+
+// loadSettings reads the settings that are kept in the store, and follows them from then on.
+func (b *Broker) loadSettings(ctx context.Context) error {
+	b.topics = newTopics(b.settings)
+	watch := newSettingsWatch(b.store, b.clock, b.log.Named("settings"), b.applySettings)
+	if err := watch.Load(ctx); err != nil {
+		return err
+	}
+	b.running.Go(func() { _ = watch.Run(b.ctx) })
+	return nil
+}
+
+// applySettings puts an entity's settings into effect.
+func (b *Broker) applySettings(kind, name string, settings map[string]string) {
+	var errs []error
+	switch kind {
+	case store.ConfigTopics:
+		b.topics.set(name, settings)
+	case store.ConfigBrokers:
+		switch name {
+		case store.DefaultEntity:
+			errs = b.settings.ApplyDefault(settings)
+		case fmt.Sprint(b.self):
+			errs = b.settings.ApplyBroker(settings)
+		}
+	}
+	for _, err := range errs {
+		b.log.Warn("setting ignored", zap.String("type", kind), zap.String("name", name), zap.Error(err))
+	}
+}
+
+// loadLogs opens what is in the log dirs.
+func (b *Broker) loadLogs(ctx context.Context) error {
+	return b.logs.Load(ctx, func(topic string) storage.Config { return b.topics.get(topic).Log })
+}
+
+// joinCluster registers the broker, stands for election and waits for the controller's first word.
+func (b *Broker) joinCluster(ctx context.Context) error {
+	if b.settings.Broker().Alone() {
+		if err := b.adoptLogs(ctx); err != nil {
+			return err
+		}
+	}
+	c := b.settings.Broker()
+	b.partitions = replication.NewManager(replication.Options{Self: b.self, Logs: b.logs, Clock: b.clock, Settings: b.topics.get})
+	b.topics.follow(b.partitions.SetSettings, b.partitions.Each)
+	endpoints, err := b.endpoints(c)
+	if err != nil {
+		return err
+	}
+	b.registration = newRegistration(registrationOptions{
+		Store: b.store, Clock: b.clock, Log: b.log.Named("registration"), ID: b.self,
+		Info:     store.BrokerRegistration{Endpoints: endpoints, Rack: c.Rack, JMXPort: -1},
+		Patience: milliseconds(c.ZooKeeperSessionTimeoutMs) + registrationMargin,
+	})
+	b.images = NewImages(b.self, b.clusterID, b.registration.Epoch, b.partitions, b.log.Named("images"))
+	b.admin = controller.NewAdmin(controller.AdminOptions{
+		Store: b.store, Self: b.self, Image: b.images.Current, Topics: b.settings, Logger: b.log.Named("admin"),
+		Defaults: func() (int32, int16) {
+			c := b.settings.Broker()
+			return c.NumPartitions, c.DefaultReplicationFactor
+		},
+	})
+	b.startGroups(c)
+	b.controller = controller.New(controller.Options{
+		Store: b.store, Self: b.self, Clock: b.clock, Pusher: b, Logger: b.log.Named("controller"),
+		Settings: b.controllerSettings,
+	})
+	b.serve(c)
+	return b.register(ctx)
+}
+
+// Push brings what the controller says to this broker, the only one that it can reach.
+func (b *Broker) Push(ctx context.Context, broker int32, p cluster.Push) cluster.PushResult {
+	if broker != b.self {
+		return cluster.PushResult{Err: fmt.Errorf("broker %d cannot be reached from here", broker)}
+	}
+	return b.images.Push(ctx, p)
+}
+
+func (b *Broker) controllerSettings() controller.Settings {
+	c := b.settings.Broker()
+	s := controller.DefaultSettings()
+	s.DeleteTopics, s.UncleanElection = c.DeleteTopicEnable, c.UncleanLeaderElectionEnable
+	return s
+}
+
+// register registers the broker and waits until the picture of the cluster has it.
+func (b *Broker) register(ctx context.Context) error {
+	ready, failed := make(chan struct{}), make(chan error, 1)
+	b.running.Go(func() {
+		if err := b.registration.Run(b.ctx, func() { close(ready) }); b.ctx.Err() == nil {
+			failed <- err
+			b.fail(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	b.running.Go(func() { _ = b.controller.Run(b.ctx) })
+	return b.images.Await(ctx, func(img *cluster.Image) bool { return img.Brokers[b.self] != nil })
+}
+
+// startGroups makes the group coordinator, which leads what the controller makes this broker lead of the offsets topic.
+func (b *Broker) startGroups(c *config.Broker) {
+	b.groups = group.New(group.Options{
+		Clock: b.clock, Logger: b.log.Named("groups"), Partitions: b.offsetsPartitions,
+		MinSession: int32(c.GroupMinSessionTimeoutMs), MaxSession: int32(c.GroupMaxSessionTimeoutMs),
+		MaxSize: c.GroupMaxSize, InitialDelay: int32(c.GroupInitialRebalanceDelayMs),
+		MaxMetadata: c.OffsetMetadataMaxBytes,
+		Retention:   time.Duration(c.OffsetsRetentionMinutes) * time.Minute, RetentionCheck: milliseconds(c.OffsetsRetentionCheckIntervalMs),
+		CommitTimeout: milliseconds(c.OffsetsCommitTimeoutMs),
+		Codec:         codec.Type(c.OffsetsTopicCompressionCodec),
+	})
+	b.images.Listen(func(change Change) {
+		for _, r := range change.Roles {
+			if r.Partition.Topic != cluster.OffsetsTopic {
+				continue
+			}
+			id, epoch := r.Partition.Partition, r.State.LeaderEpoch
+			if r.State.Leader == b.self {
+				b.groups.Lead(id, epoch, coordinatorLog{b.partitions.Get(cluster.OffsetsTopic, id)})
+			} else {
+				b.groups.Resign(id, epoch)
+			}
+		}
+		for _, s := range change.Stopped {
+			if s.Topic == cluster.OffsetsTopic {
+				b.groups.Resign(s.ID, -1)
+			}
+		}
+		for _, t := range change.Gone {
+			gone := make([]cluster.TopicPartition, len(t.Partitions))
+			for id := range t.Partitions {
+				gone[id] = cluster.TopicPartition{Topic: t.Name, Partition: int32(id)}
+			}
+			b.groups.PartitionsDeleted(gone)
+		}
+	})
+}
+
+// offsetsPartitions is how many partitions __consumer_offsets has, or will have.
+func (b *Broker) offsetsPartitions() int32 {
+	if t := b.images.Current().Topics[cluster.OffsetsTopic]; t != nil {
+		return int32(len(t.Partitions))
+	}
+	return b.settings.Broker().OffsetsTopicPartitions
+}
+
+// serve makes the table of APIs.
+func (b *Broker) serve(c *config.Broker) {
+	creator := &topicCreator{b}
+	routes := api.NewRoutes(&api.Versions{Images: b.images, Self: b.self},
+		&api.Data{Images: b.images, Partitions: b.partitions, Sessions: api.NewFetchSessions(b.clock, c.MaxFetchSessions), Clock: b.clock, FetchMaxBytes: c.FetchMaxBytes},
+		&api.Topology{Images: b.images, Creator: creator, AutoCreate: c.AutoCreateTopicsEnable},
+		&api.Groups{Coordinator: b.groups, Images: b.images, Internal: creator, Legacy: legacyOffsets{b.store}},
+		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.applySettings},
+	)
+	for _, s := range b.servers {
+		s.routes = routes
+	}
+}
+
+// dirFailed tells whoever waits on a partition of a failed log dir, and the cluster.
+func (b *Broker) dirFailed(dir string, err error) {
+	b.log.Error("log dir is offline", zap.String("dir", dir), zap.Error(err))
+	if b.partitions != nil {
+		b.partitions.DiskFailed()
+	}
+	if b.store == nil || b.ctx.Err() != nil {
+		return
+	}
+	if _, err := b.store.Create(b.ctx, store.LogDirEventPrefix, store.EncodeLogDirEvent(b.self), store.Sequential); err != nil {
+		b.log.Warn("cannot tell the controller of the failed log dir", zap.Error(err))
+	}
+}
+
+// perIPOverrides resolves the names of max.connections.per.ip.overrides.
+func perIPOverrides(c *config.Broker) (map[netip.Addr]int, error) {
+	out := map[netip.Addr]int{}
+	for host, n := range c.MaxConnectionsPerIPOverrides {
+		addrs, err := lookup(host)
+		if err != nil {
+			return nil, fmt.Errorf("max.connections.per.ip.overrides: %w", err)
+		}
+		for _, a := range addrs {
+			out[a] = n
+		}
+	}
+	return out, nil
+}
