@@ -34,7 +34,7 @@ type Broker struct {
 	ZooKeeperConnectionTimeoutMs int64  `from:"zookeeper.connection.timeout.ms"`
 	ZooKeeperMaxInFlight         int    `config:"zookeeper.max.in.flight.requests"`
 
-	// Storage.
+	// Storage. LogDirs are absolute.
 	LogDirs                             []string `from:"log.dirs,log.dir"`
 	NumRecoveryThreadsPerDataDir        int      `config:"num.recovery.threads.per.data.dir"`
 	LogRetentionCheckIntervalMs         int64    `config:"log.retention.check.interval.ms"`

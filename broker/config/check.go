@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -93,9 +94,14 @@ func (c *checker) storage(b *Broker) {
 		dirs = c.word("log.dir")
 	}
 	for _, dir := range splitList(dirs) {
-		if dir != "" {
-			b.LogDirs = append(b.LogDirs, dir)
+		if dir == "" {
+			continue
 		}
+		// Clients are shown folders as absolute paths, and a later change of the working directory must not move them.
+		if path, err := filepath.Abs(dir); err == nil {
+			dir = path
+		}
+		b.LogDirs = append(b.LogDirs, dir)
 	}
 	c.require(len(b.LogDirs) > 0, []string{"log.dirs", "log.dir"}, "At least one log directory must be defined via log.dirs or log.dir.")
 	threads := max(c.must("log.cleaner.threads"), 1)
