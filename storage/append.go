@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
@@ -183,6 +184,11 @@ func (l *Log) room(c *Config, n int, first, last, newest, now int64) (*segment, 
 	full, err := l.full(s, c, n, last, newest, now)
 	if err != nil || !full {
 		return s, err
+	}
+	if !c.Compact && last-l.end.Load() <= math.MaxInt32 {
+		// Kafka names the segment by the batch. That differs only behind a gap, which a log that is not compacted has
+		// from nowhere but its leader; kept inside a segment, it is not taken for a loss by recovery.
+		first = l.end.Load()
 	}
 	return l.roll(first)
 }

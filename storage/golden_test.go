@@ -180,7 +180,7 @@ func testOpenKafka(t *testing.T, name string) {
 			l.SetHighWatermark(l.End())
 			epoch, _ := l.LatestEpoch()
 			got := expected{topic: e.topic, partition: e.partition, start: l.Start(), hw: l.HighWatermark(), stable: l.LastStable(), epoch: epoch}
-			got.uncommitted, got.settled = e.uncommitted, e.settled
+			got.uncommitted, got.settled = sumRecords(t, l, l.HighWatermark(), false), sumRecords(t, l, l.LastStable(), true)
 			if got != e {
 				t.Errorf("got\n%+v, Kafka served\n%+v", got, e)
 			}
@@ -307,7 +307,7 @@ func readDir(t *testing.T, dir string) map[string]string {
 }
 
 // readBatches are the batches from an offset up to bound, read as fetches do.
-func readBatches(t testing.TB, l *storage.Log, from, bound int64) []record.Batch {
+func readBatches(t failer, l *storage.Log, from, bound int64) []record.Batch {
 	t.Helper()
 	var all []record.Batch
 	for from < bound {
@@ -328,7 +328,7 @@ func readBatches(t testing.TB, l *storage.Log, from, bound int64) []record.Batch
 }
 
 // splitBatches takes bytes of a log apart; a part of a batch at the end is left out.
-func splitBatches(t testing.TB, b []byte) []record.Batch {
+func splitBatches(t failer, b []byte) []record.Batch {
 	t.Helper()
 	var all []record.Batch
 	for len(b) > 12 {
@@ -347,7 +347,7 @@ func splitBatches(t testing.TB, b []byte) []record.Batch {
 }
 
 // fileBatches are the batches of all segments in a directory.
-func fileBatches(t testing.TB, dir string) []record.Batch {
+func fileBatches(t failer, dir string) []record.Batch {
 	t.Helper()
 	infos, err := vfs.OS.ReadDir(dir)
 	must(t, err)

@@ -78,7 +78,7 @@ func plain(count int32, size int, ts int64) record.Batch {
 // bench is a log over a file system that can crash, with a clock that is moved by hand and background work that runs when
 // the test says so.
 type bench struct {
-	t      testing.TB
+	t      failer
 	fs     vfs.FS // what the log sees
 	mem    *vfs.Mem
 	clock  *clock.Manual
@@ -93,7 +93,7 @@ type bench struct {
 	lowered int
 }
 
-func newBench(t testing.TB) *bench {
+func newBench(t failer) *bench {
 	b := &bench{t: t, mem: vfs.NewMem(), clock: clock.NewManual(time.UnixMilli(t0)), files: storage.NewFileCache(8, 8)}
 	b.mem.Now = b.clock.Now
 	b.fs = b.mem
@@ -153,7 +153,14 @@ func (b *bench) append(batch record.Batch) (storage.Appended, error) {
 	return b.log.Append(batch, storage.AppendInfo{LeaderEpoch: b.epoch, MaxTimestamp: batch.MaxTimestamp(), Client: !batch.IsControl(), Now: b.now()})
 }
 
-func must(t testing.TB, err error) {
+// failer is what testing.T and rapid.T have in common here.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func must(t failer, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -2,10 +2,18 @@ package storage
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"barnabas/protocol/record"
 	"barnabas/storage/index"
 )
+
+// inflateLimit bounds what looking into one compressed batch may cost, in bytes.
+const inflateLimit = 256 << 20
 
 // OffsetForTime finds the first record at or behind the log start whose timestamp is at least ts (ms since 1970) and whose
 // offset is below bound. epoch is the leader epoch of its batch, -1 when the log does not know it.
@@ -99,11 +107,31 @@ func (s *segment) inBatch(e entry, want func(moment) bool) (moment, error) {
 		}
 		return noMoment, nil
 	}
-	if m := (moment{e.last, e.newest, e.epoch}); want(m) {
-		return m, nil
+	b, err := s.read(e)
+	if err != nil {
+		return noMoment, err
 	}
-	return noMoment, nil
+	batch := record.Batch(b)
+	found := noMoment
+	err = batch.Each(inflateLimit, func(r record.Record) error {
+		at := moment{batch.BaseOffset() + int64(r.OffsetDelta), batch.BaseTimestamp() + r.TimestampDelta, e.epoch}
+		if e.appendTime {
+			at.ts = e.newest
+		}
+		if want(at) {
+			found = at
+			return errFound
+		}
+		return nil
+	})
+	if err != nil && err != errFound {
+		// Whatever is wrong with the content, it is not the disk.
+		return noMoment, fmt.Errorf("batch at offset %d: %w: %w", e.first, err, kerr.CorruptMessage)
+	}
+	return found, nil
 }
+
+var errFound = errors.New("found")
 
 // MaxTimestamp finds the record with the largest timestamp, the first of several; all -1 when no record has one.
 func (l *Log) MaxTimestamp() (offset, ts int64, epoch int32, err error) {

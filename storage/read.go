@@ -140,9 +140,9 @@ func (s *segment) position(offset int64) (int64, error) {
 	return at, err
 }
 
-// Size is how many bytes a reader at from could have up to bound, at most limit: by arithmetic, without the disk. It is
-// exact for the last batches of the log, and may be over by an index interval for older ones. It is never 0 when there
-// is something.
+// Size is how many bytes a reader at from could have up to bound, at most limit: never too few, exact for the last
+// batches of the log, and over by at most an index interval for older ones. It touches no disk unless nothing was written
+// to the segment since it was opened; then a reader has to look into it anyway.
 func (l *Log) Size(from, bound int64, limit int) int {
 	end := l.end.Load()
 	list := l.list()
@@ -155,20 +155,25 @@ func (l *Log) Size(from, bound int64, limit int) int {
 		return limit // there is a whole segment behind
 	}
 	s := list[i]
-	size := s.size.Load()
-	n := size
+	begin, stop := int64(0), s.size.Load()
 	if lv := s.live.Load(); lv != nil {
-		begin, stop := lv.floor(from), size
-		if pos, _, _, ok := lv.tail.find(bound); ok {
+		begin = lv.floor(from)
+		if pos, _, exact, ok := lv.tail.find(bound); ok && exact {
 			stop = pos
-		} else if e, ok := nextIndexed(lv, bound); ok {
-			stop = e
+		} else if pos, ok := nextIndexed(lv, bound); ok {
+			stop = pos
 		}
-		n = stop - begin
-	} else if span := list.end(i, end) - s.base; span > 0 {
-		n = int64(float64(size) * (float64(bound-from) / float64(span)))
+	} else {
+		p, found, err := s.find(from)
+		if err == nil && found {
+			begin = p.pos
+			stop, err = s.position(bound)
+		}
+		if err != nil {
+			return limit // the read tells
+		}
 	}
-	return int(min(max(n, 1), int64(limit)))
+	return int(min(max(stop-begin, 1), int64(limit)))
 }
 
 // floor is where the batch with an offset begins, or a place before.
@@ -179,7 +184,7 @@ func (lv *live) floor(offset int64) int64 {
 	return int64(lv.offsets.View().Lookup(offset).Position)
 }
 
-// nextIndexed is a position at or behind the batch with an offset.
+// nextIndexed is a position behind everything below an offset.
 func nextIndexed(lv *live, offset int64) (int64, bool) {
 	v := lv.offsets.View()
 	e, ok := v.AtPosition(int64(v.Lookup(offset).Position) + 1)

@@ -69,7 +69,7 @@ func (ld *loader) recover(i int) error {
 		if end, whole, err = ld.recoverSegment(s); err != nil {
 			return err
 		}
-		if !whole {
+		if !whole || ld.hole(list, i, end) {
 			i++
 			break
 		}
@@ -81,12 +81,28 @@ func (ld *loader) recover(i int) error {
 			return err
 		}
 	}
+	if i < len(list) {
+		// They must not be back after another crash, behind what is appended now.
+		if err := ld.fs.SyncDir(ld.dir); err != nil {
+			return err
+		}
+	}
 	ld.setList(slices.Clip(list[:i]))
 	ld.background = i > 1 && !list[i-2].durable.Load()
 	ld.end.Store(end)
 	ld.recovery.Store(min(ld.o.RecoveryPoint, end))
 	ld.rebuilt = true
 	return nil
+}
+
+// hole says that the i-th segment, which ends at an offset, has lost its end: the power went between a roll and the sync
+// of what was sealed, and the next segment's name was quicker on disk. What lies behind a hole goes, so that the log is
+// again a prefix of what it was, and a follower fetches the rest. Compaction leaves holes that are none.
+func (ld *loader) hole(list segments, i int, end int64) bool {
+	if ld.c.Compact || i+1 == len(list) || list[i+1].base <= end || list[i].gaps {
+		return false
+	}
+	return list[i+1].base > ld.o.RecoveryPoint
 }
 
 // recoverSegment scans one segment and cuts it at the first bad batch. It says where the segment ends, and whether it was
@@ -97,6 +113,7 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 	x := newIndexer(s, lv, ld.c)
 	size := s.size.Load()
 	valid, end := int64(0), s.base
+	s.gaps = false
 	var bad error
 	err = s.mapped(func(b []byte) error {
 		return walkBytes(b, 0, size, func(e entry, b []byte) bool {
@@ -110,6 +127,7 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 			if e.magic == 2 {
 				ld.recovered(s, e, b)
 			}
+			s.gaps = s.gaps || e.first != end
 			valid, end = e.pos+e.size, e.last+1
 			return true
 		})
@@ -158,13 +176,18 @@ func (ld *loader) recovered(s *segment, e entry, b record.Batch) {
 	}
 }
 
+// cutFile cuts a file durably: the segment may be sealed by the next append, with the recovery point at its very end
+// already, and a second crash that brought the rubbish back would not look at it any more.
 func (ld *loader) cutFile(s *segment, size int64) error {
 	h, err := s.acquire()
 	if err != nil {
 		return err
 	}
 	defer h.release()
-	return h.file.Truncate(size)
+	if err := h.file.Truncate(size); err != nil {
+		return err
+	}
+	return h.file.Sync()
 }
 
 // repair makes the missing indexes of segments that were durable; their batches are taken as they are, unless they make

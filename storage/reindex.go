@@ -28,6 +28,11 @@ func (x *indexer) add(e entry) error {
 	if e.pos-x.lastAt <= x.interval {
 		return nil
 	}
+	if x.lv.offsets.Full() || x.lv.times.Full() {
+		// Batches that a follower appended together got one entry together. Taken one by one they may need more entries
+		// than there is room for; the segment rolls at its next append.
+		return nil
+	}
 	x.lastAt = e.pos
 	if err := x.lv.offsets.Append(e.last, int32(e.pos)); err != nil {
 		return err

@@ -43,6 +43,7 @@ type segment struct {
 	firstTime  int64 // largest timestamp of the first batch, valid if firstKnown
 	firstKnown bool
 	jitter     int64 // ms taken off segment.ms
+	gaps       bool  // a scan found offsets that no batch has
 }
 
 // live are the indexes of a segment that grows.

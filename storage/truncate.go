@@ -65,6 +65,14 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 			return lowered, err
 		}
 	}
+	// What comes before must not be lost once the name of what is cut is durable.
+	for _, before := range list[:i] {
+		if !before.durable.Load() {
+			if err := l.syncSegment(before, true); err != nil {
+				return lowered, err
+			}
+		}
+	}
 	if err := cut.finish(); err != nil {
 		return lowered, err
 	}
@@ -127,6 +135,9 @@ func (c *cutting) finish() error {
 		return l.fail("open", err)
 	}
 	err = h.file.Truncate(c.at)
+	if err == nil {
+		err = h.file.Sync()
+	}
 	h.release()
 	if err != nil {
 		return l.fail("truncate", err)
@@ -136,6 +147,15 @@ func (c *cutting) finish() error {
 		if err := l.fs.Remove(s.path(suffix)); err != nil && !isMissing(err) {
 			return l.fail("remove of index", err)
 		}
+	}
+	return l.syncNames()
+}
+
+// syncNames makes the renames and removals of a truncation durable. Together with the sync of the cut file it keeps a
+// crash from bringing cut batches back behind ones that were written in their place.
+func (l *Log) syncNames() error {
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return l.fail("sync of directory", err)
 	}
 	return nil
 }
@@ -187,7 +207,10 @@ func (l *Log) truncateFully(at int64) error {
 	}
 	// Only the name of a file says where an empty log is.
 	if existed || at > 0 {
-		return l.materialise(s)
+		if err := l.materialise(s); err != nil {
+			return err
+		}
+		return l.syncNames()
 	}
 	return nil
 }
