@@ -2,17 +2,14 @@ package record
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"barnabas/protocol/record/codec"
 )
 
-const (
-	// overflowChunk is in what pieces Kafka writes the filler, each with a head of its own.
-	overflowChunk = 128 << 10
-)
+// overflowChunk is in what pieces Kafka writes the filler, each with a head of its own.
+const overflowChunk = 128 << 10
 
 // Down converts entries of a log to magic 0 or 1, for consumers that know no better (Fetch v0 to v3). Entries may end
 // within one, which is dropped; entries of the wanted magic or an older one are copied. Uncompressed batches become
@@ -26,7 +23,7 @@ const (
 // kerr.UnsupportedCompressionType means that the first entry with anything to give is compressed with zstd. A later one
 // ends the conversion: the consumer will come back for it. Other errors are ErrCorrupt.
 func Down(entries []byte, magic int8, fetchOffset int64, size int) ([]byte, error) {
-	var out []byte
+	out := make([]byte, 0, len(entries)+len(entries)/4)
 	seen := false
 	for len(out) == 0 || len(out) < size {
 		entry, rest, err := Next(entries)
@@ -83,7 +80,8 @@ func downEntry(out, entry []byte, magic int8, from int64) ([]byte, error) {
 	case t == codec.Zstd:
 		return out, kerr.UnsupportedCompressionType
 	}
-	d := newDowner(magic, t, b.IsLogAppendTime(), b.MaxTimestamp())
+	d := newDowner(out, magic, t, b.IsLogAppendTime(), b.MaxTimestamp())
+	defer d.close()
 	err := b.Each(maxRebuilt, func(r Record) error {
 		if at := b.BaseOffset() + int64(r.OffsetDelta); t != codec.None || at >= from {
 			d.add(at, b.Timestamp(r), r.Key, r.Value)
@@ -93,7 +91,7 @@ func downEntry(out, entry []byte, magic int8, from int64) ([]byte, error) {
 	if err != nil {
 		return out, err
 	}
-	return d.appendTo(out)
+	return d.done()
 }
 
 // downMessage is downEntry for what was stored before there were batches.
@@ -117,7 +115,8 @@ func downMessage(out []byte, m message, magic int8, from int64) ([]byte, error) 
 			return out, &damage{text: "compressed message", cause: err}
 		}
 	}
-	d := newDowner(magic, m.codec(), m.isLogAppendTime(), m.timestamp())
+	d := newDowner(out, magic, m.codec(), m.isLogAppendTime(), m.timestamp())
+	defer d.close()
 	for _, rec := range list {
 		key, value, ok := rec.parts()
 		if !ok {
@@ -127,27 +126,37 @@ func downMessage(out []byte, m message, magic int8, from int64) ([]byte, error) 
 			d.add(rec.offset, rec.time, key, value)
 		}
 	}
-	return d.appendTo(out)
+	return d.done()
 }
 
-// downer collects the messages that one entry becomes.
+// downer turns the records of one entry into messages: single ones, straight to the output, or those of a wrapper.
 type downer struct {
-	magic    int8
-	codec    codec.Type
-	attrs    int8 // of every message; the wrapper's has the codec too
-	messages []byte
-	base     int64 // offset of the first
-	last     int64
-	newest   int64 // timestamp
-	any      bool
+	out    []byte
+	magic  int8
+	codec  codec.Type
+	attrs  int8    // of every message; the wrapper's has the codec too
+	inner  *buffer // what the wrapper will hold, nil without one
+	base   int64   // offset of the first
+	last   int64
+	newest int64 // timestamp
+	any    bool
 }
 
-func newDowner(magic int8, t codec.Type, logAppendTime bool, ts int64) *downer {
-	d := &downer{magic: magic, codec: t, newest: None}
+func newDowner(out []byte, magic int8, t codec.Type, logAppendTime bool, ts int64) *downer {
+	d := &downer{out: out, magic: magic, codec: t, newest: None}
 	if logAppendTime && magic > 0 {
 		d.attrs, d.newest = messageLogAppendTime, ts
 	}
+	if t != codec.None {
+		d.inner = borrow()
+	}
 	return d
+}
+
+func (d *downer) close() {
+	if d.inner != nil {
+		d.inner.giveBack()
+	}
 }
 
 func (d *downer) add(offset, ts int64, key, value []byte) {
@@ -157,29 +166,27 @@ func (d *downer) add(offset, ts int64, key, value []byte) {
 	d.last = offset
 	ts = max(ts, None) // what is below cannot be said in these formats
 	d.newest = max(d.newest, ts)
-	at := offset
-	if d.codec != codec.None && d.magic > 0 {
-		at -= d.base
+	if d.inner == nil {
+		d.out = appendMessage(d.out, d.magic, offset, ts, d.attrs, key, value)
+		return
 	}
-	d.messages = appendMessage(d.messages, d.magic, at, ts, d.attrs, key, value)
+	if d.magic > 0 {
+		offset -= d.base
+	}
+	d.inner.b = appendMessage(d.inner.b, d.magic, offset, ts, d.attrs, key, value)
 }
 
-func (d *downer) appendTo(out []byte) ([]byte, error) {
-	if !d.any {
-		return out, nil
+// done returns the output with the entry behind it.
+func (d *downer) done() ([]byte, error) {
+	if !d.any || d.inner == nil {
+		return d.out, nil
 	}
-	if d.codec == codec.None {
-		return append(out, d.messages...), nil
-	}
-	at := len(out)
-	wrapper := beginMessage(out, d.magic, d.last, d.newest, d.attrs|int8(d.codec), nil)
+	at := len(d.out)
+	wrapper := beginMessage(d.out, d.magic, d.last, d.newest, d.attrs|int8(d.codec), nil)
 	lengthAt := len(wrapper)
-	wrapper, err := codec.Compress(append(wrapper, 0, 0, 0, 0), d.messages, d.codec, 0, d.magic)
+	wrapper, err := codec.Compress(append(wrapper, 0, 0, 0, 0), d.inner.b, d.codec, 0, d.magic)
 	if err != nil {
-		if errors.Is(err, codec.ErrUnknown) {
-			err = &damage{text: "compressed batch", cause: err}
-		}
-		return out, err
+		return d.out, inflation(err)
 	}
 	binary.BigEndian.PutUint32(wrapper[lengthAt:], uint32(len(wrapper)-lengthAt-4))
 	sealMessage(wrapper[at:])

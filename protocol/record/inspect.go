@@ -12,7 +12,7 @@ import (
 
 // inspection is one look at all records of a batch of magic 2: what the validator checks of each, and what it sums up.
 type inspection struct {
-	rules *Rules
+	rules Rules // a copy, which keeps the caller's off the heap
 	offences
 	checkKey  bool
 	checkTime bool
@@ -30,7 +30,7 @@ type inspection struct {
 
 func newInspection(b Batch, r *Rules) inspection {
 	in := inspection{
-		rules:        r,
+		rules:        *r,
 		checkKey:     r.Compacted,
 		checkTime:    !r.LogAppendTime && (r.BeforeMax != math.MaxInt64 || r.AfterMax != math.MaxInt64),
 		base:         b.BaseTimestamp(),
@@ -148,7 +148,7 @@ func (in *inspection) compressed(b Batch, t codec.Type) error {
 
 // offend notes what is wrong with a record, in Kafka's words. A key that is missing goes before a time that is wrong.
 func (in *inspection) offend(i int32, ts int64, delta, key, value int32) {
-	r := in.rules
+	r := &in.rules
 	switch {
 	case in.checkKey && key < 0:
 		in.add(i, false, keyless(r))

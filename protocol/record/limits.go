@@ -14,8 +14,9 @@ const (
 	maxRecordErrors = 10_000
 )
 
-// buffers lends space to inflate into.
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 64<<10)} }}
+// buffers lends space to inflate into. A buffer starts with room for more than a zstd block, whose decoder is slower where
+// it must count every byte.
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 256<<10)} }}
 
 type buffer struct{ b []byte }
 

@@ -3,17 +3,24 @@ package record
 // Varints are zig-zag. The readers take the position and return the next one; a varint that is cut short or too long
 // comes back as 0 at a position behind the end of b, from which every further read fails the same way. So a walk may read
 // a whole record and look at the position once. What is tolerated (idle bits at the top of the last byte) is what
-// Kafka's ByteUtils tolerates. The usual single byte is read inline.
+// Kafka's ByteUtils tolerates. One and two bytes are the usual.
 
 func varint(b []byte, p int) (int32, int) {
-	if uint(p) < uint(len(b)) && b[p] < 0x80 {
+	if uint(p) < uint(len(b)) {
 		u := uint32(b[p])
-		return int32(u>>1) ^ -int32(u&1), p + 1
+		p++
+		if u < 0x80 {
+			return int32(u>>1) ^ -int32(u&1), p
+		}
+		if uint(p) < uint(len(b)) && b[p] < 0x80 {
+			u = u&0x7f | uint32(b[p])<<7
+			return int32(u>>1) ^ -int32(u&1), p + 1
+		}
+		p--
 	}
 	return varintSlow(b, p)
 }
 
-//go:noinline
 func varintSlow(b []byte, p int) (int32, int) {
 	var u uint32
 	for shift := 0; shift < 35 && p < len(b); shift += 7 {
@@ -28,14 +35,21 @@ func varintSlow(b []byte, p int) (int32, int) {
 }
 
 func varlong(b []byte, p int) (int64, int) {
-	if uint(p) < uint(len(b)) && b[p] < 0x80 {
+	if uint(p) < uint(len(b)) {
 		u := uint64(b[p])
-		return int64(u>>1) ^ -int64(u&1), p + 1
+		p++
+		if u < 0x80 {
+			return int64(u>>1) ^ -int64(u&1), p
+		}
+		if uint(p) < uint(len(b)) && b[p] < 0x80 {
+			u = u&0x7f | uint64(b[p])<<7
+			return int64(u>>1) ^ -int64(u&1), p + 1
+		}
+		p--
 	}
 	return varlongSlow(b, p)
 }
 
-//go:noinline
 func varlongSlow(b []byte, p int) (int64, int) {
 	var u uint64
 	for shift := 0; shift < 70 && p < len(b); shift += 7 {

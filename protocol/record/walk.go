@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 
 	"barnabas/protocol/record/codec"
@@ -39,18 +40,12 @@ func (b Batch) Each(limit int, f func(Record) error) error {
 		}
 		records = buf.b
 	}
-	if err := eachRecord(records, count, f); err != nil {
-		if d, ok := err.(*damage); ok {
-			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), d)
-		}
-		return err
-	}
-	return nil
+	return eachRecord(records, count, f)
 }
 
 // inflation turns an error of the codec into one of this package; codec.ErrTooLarge stays what it is.
 func inflation(err error) error {
-	if err == codec.ErrTooLarge {
+	if errors.Is(err, codec.ErrTooLarge) {
 		return err
 	}
 	return &damage{text: "compressed records", cause: err}

@@ -10,8 +10,9 @@ import (
 )
 
 type gzipDecoder struct {
-	in bytes.Reader
-	gz gzip.Reader
+	in  bytes.Reader
+	gz  gzip.Reader
+	one [1]byte // to find out whether there is more when there is no room
 }
 
 var gzipDecoders = sync.Pool{New: func() any { return new(gzipDecoder) }}
@@ -44,24 +45,23 @@ func gzipDecompress(dst, src []byte, limit int) ([]byte, error) {
 			return dst, err
 		}
 		var err error
-		if dst, err = readAll(dst, &d.gz, end); err != nil {
+		if dst, err = d.readAll(dst, end); err != nil {
 			return dst, err
 		}
 	}
 }
 
-// readAll appends what r has left, until the slice would be longer than end.
-func readAll(dst []byte, r *gzip.Reader, end int) ([]byte, error) {
+// readAll appends what the member has left, until the slice would be longer than end.
+func (d *gzipDecoder) readAll(dst []byte, end int) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) && len(dst) < end {
 			dst = room(dst, len(dst)+1, end)
 		}
 		into := dst[len(dst):min(cap(dst), end)]
-		var one [1]byte
 		if len(into) == 0 {
-			into = one[:] // is there more, or is that the end?
+			into = d.one[:]
 		}
-		n, err := r.Read(into)
+		n, err := d.gz.Read(into)
 		if n > 0 && len(dst) == end {
 			return dst, ErrTooLarge
 		}

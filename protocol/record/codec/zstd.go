@@ -27,27 +27,32 @@ func newZstdDecoder(o ...zstd.DOption) *zstd.Decoder {
 	return d
 }
 
-// zstdDecompress decodes into the space that dst has and starts over with four times as much where that was too little:
-// a frame need not tell its size, and what it tells need not be true.
+// zstdBlock is the room that makes sure that a block fits: the largest, and what the library copies beyond it.
+const zstdBlock = 128<<10 + 64
+
+// zstdDecompress decodes into the space that dst has and starts over with more where that was too little: a frame need
+// not tell its size, and what it tells need not be true. The library does not tell a block that overruns the space from
+// a block that is broken, so an error counts as damage only where a whole block would still have fitted.
 func zstdDecompress(dst, src []byte, limit int) ([]byte, error) {
 	d := zstdDecoders.Get().(*zstd.Decoder)
 	defer zstdDecoders.Put(d)
 	at := len(dst)
-	end := at + limit
-	for want := max(firstGuess(src), cap(dst)-at); ; want = 4 * want {
+	end := at + limit + zstdBlock
+	for want := max(firstGuess(src), cap(dst)-at); ; want = 4*want + zstdBlock {
 		dst = room(dst, want, end)
 		to := min(cap(dst), end)
 		out, err := d.DecodeAll(src, dst[at:at:to])
-		if err == nil && len(out) <= to-at {
+		switch {
+		case len(out) > limit:
+			return dst, ErrTooLarge
+		case err == nil && len(out) <= to-at:
 			return dst[:at+len(out)], nil
-		}
-		if err == nil || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-			if to == end {
-				return dst, ErrTooLarge
-			}
+		case to < end && (err == nil || errors.Is(err, zstd.ErrDecoderSizeExceeded) || to-at-len(out) < zstdBlock):
 			continue
+		case err == nil || errors.Is(err, zstd.ErrDecoderSizeExceeded):
+			return dst, ErrTooLarge
 		}
-		return dst[:at+min(len(out), to-at)], corrupt(Zstd, noEOF(err))
+		return dst[:at+len(out)], corrupt(Zstd, noEOF(err))
 	}
 }
 
