@@ -104,5 +104,8 @@ func (d *logDir) forgetDirty(p checkpoint.Partition) error {
 		return nil
 	}
 	delete(o, p)
-	return d.replace(checkpoint.FirstDirty, o)
+	if err := checkpoint.WriteOffsets(d.m.o.FS, name, o); err != nil {
+		return d.fail("write of "+checkpoint.FirstDirty, err)
+	}
+	return nil
 }

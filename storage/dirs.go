@@ -30,6 +30,8 @@ type logDir struct {
 	clean  bool // it was left by a clean stop; set by Load
 	loaded bool // every replica in it is known, so that checkpoints may be replaced; set by Load
 
+	count int // logs in it; guarded by Manager.mu
+
 	janitor janitor
 	queue   queue
 

@@ -69,8 +69,8 @@ func (o *Options) setDefaults() {
 // Manager holds the log dirs of a broker and the logs in them. The life of one: OpenDirs, Meta and WriteMeta, Load, Start,
 // Close. All methods are safe for concurrent use.
 //
-// Locks: changes -> a log's locks; mu and everything of a logDir are leaves, as a log reports a failed disk while it
-// holds its own locks.
+// Locks: changes, or a janitor's run -> Log.flushMu -> Log.mu -> logDir.mu -> mu. A log reports a failed disk, and has
+// checkpoints written, while it holds its own locks; so under the last two no method of a log is called that takes one.
 type Manager struct {
 	o       Options
 	files   *FileCache
@@ -80,7 +80,7 @@ type Manager struct {
 
 	changes sync.Mutex // serialises Create, Delete and Close; held over disk work
 
-	mu     sync.RWMutex // guards what follows
+	mu     sync.RWMutex // guards what follows, and logDir.count
 	logs   map[string]map[int32]hosted
 	closed bool
 }
@@ -153,12 +153,16 @@ func (m *Manager) put(h hosted) (other hosted, ok bool) {
 		m.logs[topic] = map[int32]hosted{}
 	}
 	m.logs[topic][id] = h
+	h.dir.count++
 	return h, true
 }
 
 func (m *Manager) forget(topic string, partition int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if h, ok := m.logs[topic][partition]; ok {
+		h.dir.count--
+	}
 	delete(m.logs[topic], partition)
 	if len(m.logs[topic]) == 0 {
 		delete(m.logs, topic)
@@ -216,12 +220,10 @@ func adopt(l *Log, id [16]byte) error {
 
 // emptiest are the live log dirs, that with the fewest logs first.
 func (m *Manager) emptiest() []*logDir {
-	count := map[*logDir]int{}
-	for _, h := range m.hosted(func(hosted) bool { return true }) {
-		count[h.dir]++
-	}
 	live := m.live()
-	slices.SortStableFunc(live, func(a, b *logDir) int { return cmp.Compare(count[a], count[b]) })
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	slices.SortStableFunc(live, func(a, b *logDir) int { return cmp.Compare(a.count, b.count) })
 	return live
 }
 
