@@ -153,10 +153,7 @@ func (d *dumper) batch(b record.Batch, position int64, last *int64) error {
 func (d *dumper) record(b record.Batch, r record.Record, offset int64, kind string) {
 	prefix := "| "
 	if !d.SkipMetadata {
-		timestamp, sequence := b.BaseTimestamp()+r.TimestampDelta, int32(record.None)
-		if b.IsLogAppendTime() {
-			timestamp = b.MaxTimestamp()
-		}
+		sequence := int32(record.None)
 		if b.BaseSequence() >= 0 {
 			sequence = int32((int64(b.BaseSequence()) + int64(r.OffsetDelta)) & 0x7fffffff)
 		}
@@ -165,7 +162,7 @@ func (d *dumper) record(b record.Batch, r record.Record, offset int64, kind stri
 			keys[i] = h.Key
 		}
 		d.printf("%soffset: %d %s: %d keySize: %d valueSize: %d sequence: %d headerKeys: [%s]",
-			prefix, offset, kind, timestamp, size(r.Key), size(r.Value), sequence, strings.Join(keys, ","))
+			prefix, offset, kind, b.Timestamp(r), size(r.Key), size(r.Value), sequence, strings.Join(keys, ","))
 		prefix = " "
 		if b.IsControl() {
 			d.control(r)
@@ -193,15 +190,19 @@ func size(b []byte) int {
 
 // control prints what a control record says.
 func (d *dumper) control(r record.Record) {
-	if len(r.Key) < 4 {
+	kind, err := record.ParseControlKey(r.Key)
+	if err != nil {
 		return
 	}
-	kind := binary.BigEndian.Uint16(r.Key[2:])
-	if kind > 1 || len(r.Value) < 6 {
+	m, err := record.ParseEndTxnMarker(r.Key, r.Value)
+	switch {
+	case err != nil:
 		d.printf(" controlType: UNKNOWN(%d)", kind)
-		return
+	case m.Commit:
+		d.printf(" endTxnMarker: COMMIT coordinatorEpoch: %d", m.CoordinatorEpoch)
+	default:
+		d.printf(" endTxnMarker: ABORT coordinatorEpoch: %d", m.CoordinatorEpoch)
 	}
-	d.printf(" endTxnMarker: %s coordinatorEpoch: %d", [2]string{"ABORT", "COMMIT"}[kind], int32(binary.BigEndian.Uint32(r.Value[2:])))
 }
 
 func (d *dumper) decode(offset int64, k, v []byte) (key, payload string, hasKey, hasPayload bool) {

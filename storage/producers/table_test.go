@@ -54,9 +54,9 @@ func (s batch) bytes() record.Batch {
 	if s.marker != "" {
 		attrs |= record.AttrControl
 		seq = None
-		kind := byte(typeAbort)
+		kind := byte(record.Abort)
 		if s.marker == "commit" {
-			kind = typeCommit
+			kind = byte(record.Commit)
 		}
 		// length, attributes, timestamp and offset deltas, key, value, no headers
 		rec := []byte{0, 0, 0, 4 << 1, 0, 0, 0, kind, 6 << 1, 0, 0, 0, 0, 0, 0, 0}
