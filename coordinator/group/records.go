@@ -143,6 +143,7 @@ func (g *group) adopt(v *kmsg.GroupMetadataValue) {
 	}
 	g.recorded = true
 	g.generation, g.protocolType, g.protocol, g.since = v.Generation, v.ProtocolType, v.Protocol, v.CurrentStateTimestamp
+	ordered := make([]*member, 0, len(v.Members))
 	for _, rm := range v.Members {
 		m := g.byID[rm.MemberID]
 		if m == nil {
@@ -152,6 +153,10 @@ func (g *group) adopt(v *kmsg.GroupMetadataValue) {
 		}
 		m.rebalanceTimeout, m.sessionTimeout = rm.RebalanceTimeoutMillis, rm.SessionTimeoutMillis
 		m.assignment = bytes.Clone(rm.Assignment)
+		ordered = append(ordered, m)
+	}
+	if len(ordered) == len(g.members) {
+		g.members = ordered // by the record, since the oldest leads where there is a choice
 	}
 	g.leader = ""
 	if v.Leader != nil {

@@ -24,6 +24,8 @@ import (
 	"barnabas/storage/clock"
 )
 
+var nop = zap.NewNop()
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestScripts plays the scripts of testdata/scripts, each on a coordinator of its own with one partition, under a clock that
@@ -89,7 +91,7 @@ func newStage(o Options) *stage {
 
 func (s *stage) start() {
 	o := s.o
-	o.Clock, o.Logger, o.Partitions = s.clk, zap.NewNop(), func() int32 { return 1 }
+	o.Clock, o.Logger, o.Partitions = s.clk, nop, func() int32 { return 1 }
 	o.NewMemberID = func(prefix string) string { s.ids++; return fmt.Sprintf("%s-%d", prefix, s.ids) }
 	s.c = New(o)
 	s.epoch++

@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -84,6 +86,12 @@ func (s *shard) isRetired() bool {
 // replayEntry applies one batch and moves next behind it.
 func (s *Scope) replayEntry(entry []byte) error {
 	b := record.Batch(entry)
+	if b.Magic() < 2 {
+		var err error
+		if b, err = upgrade(b); err != nil {
+			return err
+		}
+	}
 	if err := b.Check(); err != nil {
 		return err
 	}
@@ -105,6 +113,18 @@ func (s *Scope) replayEntry(entry []byte) error {
 	}
 	s.next = b.LastOffset() + 1
 	return nil
+}
+
+// upgrade makes a batch of a message of magic 0 or 1, as brokers before 0.11 wrote them; the cleaner keeps such as they are. The
+// offset of a compressed message is that of its last inner one.
+func upgrade(entry record.Batch) (record.Batch, error) {
+	last := entry.BaseOffset()
+	v, err := record.Validate(bytes.Clone(entry), record.Rules{BeforeMax: math.MaxInt64, AfterMax: math.MaxInt64})
+	if err != nil {
+		return nil, err
+	}
+	v.Batch.SetBaseOffset(last - int64(v.Batch.LastOffsetDelta()))
+	return v.Batch, nil
 }
 
 // replayControl applies a control record that ends a transaction. Those of other types are of no concern.

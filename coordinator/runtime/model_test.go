@@ -20,7 +20,7 @@ import (
 func TestWhatWasAcknowledgedStays(t *testing.T) {
 	actions := []string{"put", "put", "put", "get", "commit", "hold", "fail", "mend", "refuse", "change", "settle", "advance"}
 	rapid.Check(t, func(rt *rapid.T) {
-		schedule := rapid.SliceOfN(rapid.SampledFrom(actions), 1, 60).Draw(rt, "schedule")
+		schedule := rapid.SliceOfN(rapid.SampledFrom(actions), 10, 200).Draw(rt, "schedule")
 		var problem error
 		synctest.Test(t, func(*testing.T) { problem = play(schedule) })
 		if problem != nil {

@@ -62,8 +62,13 @@ func New(o Options) *Runtime {
 // ignored. The same log (the same value; a pointer) under a newer epoch goes on as it is, since the broker never ceased to
 // lead; another log is loaded anew. An empty log is served when Lead returns.
 func (r *Runtime) Lead(partition, epoch int32, log Log) {
+	empty := log.Start() == log.End()
 	s := r.place(partition, epoch, log)
-	if s == nil || log.Start() != log.End() {
+	if s == nil {
+		return
+	}
+	if !empty {
+		s.startLoad()
 		return
 	}
 	scope := newScope(s, log)
@@ -72,7 +77,7 @@ func (r *Runtime) Lead(partition, epoch int32, log Log) {
 	s.serve(scope)
 }
 
-// place makes the shard, and starts its load unless there is nothing to load. nil says that nothing has changed.
+// place makes the shard, which is loading. nil says that nothing has changed.
 func (r *Runtime) place(partition, epoch int32, log Log) *shard {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,9 +93,6 @@ func (r *Runtime) place(partition, epoch int32, log Log) *shard {
 	}
 	s := &shard{rt: r, partition: partition, log: log, wake: await.NewBell()}
 	r.shards[partition] = s
-	if log.Start() != log.End() {
-		r.running.Go(s.load)
-	}
 	return s
 }
 

@@ -460,3 +460,29 @@ func TestAnOverlongBatchDoesNotPoisonItsNeighbours(t *testing.T) {
 		}
 	})
 }
+
+func TestMessagesOfOldBrokersAreReplayed(t *testing.T) {
+	within(t, func(b *bench) {
+		for i := range 5 {
+			b.wants(b.put(fmt.Sprint(i), "old"), "old")
+		}
+		for _, magic := range []int8{0, 1} {
+			var entries []byte
+			for _, batch := range b.log.Batches() {
+				old, err := record.Down(batch, magic, 0, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				entries = append(entries, old...)
+			}
+			l, err := runtimetest.FromEntries(entries)
+			if err != nil {
+				t.Fatal(err)
+			}
+			partition := int32(magic) + 1
+			b.rt.Lead(partition, 1, l)
+			synctest.Wait()
+			b.wants(Read(b.rt, partition, func(s *shelf, p *Promise[string]) { p.Resolve(s.kept["0"] + s.kept["4"]) }), "oldold")
+		}
+	})
+}

@@ -182,13 +182,16 @@ func (s *shard) serve(scope *Scope) {
 
 // retryLater starts a load that has failed again after a while.
 func (s *shard) retryLater() {
-	s.rt.o.Clock.AfterFunc(retryAfter, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.state == loading {
-			s.rt.running.Go(s.load)
-		}
-	})
+	s.rt.o.Clock.AfterFunc(retryAfter, s.startLoad)
+}
+
+// startLoad replays the log in the background, unless the shard has been retired.
+func (s *shard) startLoad() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == loading {
+		s.rt.running.Go(s.load)
+	}
 }
 
 // quiet is how long the log keeps silent about a load that goes fast.

@@ -81,7 +81,7 @@ func (l *Log) Read(offset int64, max int) ([]byte, error) {
 	}
 	var out []byte
 	for _, b := range l.batches {
-		if b.LastOffset() >= offset && (len(out) == 0 || len(out)+len(b) <= max) {
+		if lastOf(b) >= offset && (len(out) == 0 || len(out)+len(b) <= max) {
 			out = append(out, b...)
 		}
 	}
@@ -198,9 +198,17 @@ func FromEntries(b []byte) (*Log, error) {
 			l.start = batch.BaseOffset()
 		}
 		l.batches = append(l.batches, batch)
-		l.end = batch.LastOffset() + 1
+		l.end = lastOf(batch) + 1
 		b = rest
 	}
 	l.high.Advance(l.end)
 	return l, nil
+}
+
+// lastOf is the last offset of an entry; messages before magic 2 carry it where a batch has its first.
+func lastOf(b record.Batch) int64 {
+	if b.Magic() < 2 {
+		return b.BaseOffset()
+	}
+	return b.LastOffset()
 }
