@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -171,7 +172,7 @@ func describeTopic(cmd *cobra.Command, t kadm.TopicDetail, configs kadm.Resource
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "topic %s\n", t.Topic)
 	if t.ID != (kadm.TopicID{}) {
-		fmt.Fprintf(out, "id %s\n", t.ID)
+		fmt.Fprintf(out, "id %s\n", base64.RawURLEncoding.EncodeToString(t.ID[:])) // as Kafka prints it
 	}
 	for _, r := range configs {
 		if r.Name != t.Topic {
