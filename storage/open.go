@@ -65,6 +65,7 @@ func Open(o LogOptions) (*Log, Recovery, error) {
 		l.async = func(f func()) { go f() }
 	}
 	l.config.Store(&o.Config)
+	l.setList(segments{})
 	if o.TopicID != ([16]byte{}) {
 		l.topicID.Store(&o.TopicID)
 	}

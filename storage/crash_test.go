@@ -1,0 +1,436 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"barnabas/protocol/record"
+	"barnabas/storage"
+	"barnabas/storage/checkpoint"
+	"barnabas/storage/vfs"
+)
+
+// life is a log's whole life, for what may happen at any instant of it. It keeps the log dir's checkpoint as the manager
+// would, with the slowest pace that is allowed.
+type life struct {
+	*bench
+	batches    []record.Batch // appended or being appended
+	acked      int            // of them, how many Append has returned for
+	end        int64
+	promised   int64 // synced to
+	checkpoint int64
+	cutting    bool // a truncation is under way, to
+	lowest     int64
+}
+
+// steps of a life; each returns the log's error.
+func (f *life) steps() []func() error {
+	app := func(n int32, size int) func() error {
+		return func() error { return f.append1(plain(n, size, t0+f.end)) }
+	}
+	txn := func(id int64, seq int32) func() error {
+		return func() error {
+			return f.append1(makeBatch(batchSpec{count: 1, size: 150, ts: t0 + f.end, producer: id, seq: seq, txn: true}))
+		}
+	}
+	end := func(id int64, how int) func() error {
+		return func() error {
+			return f.append1(makeBatch(batchSpec{ts: t0 + f.end, producer: id, marker: how}))
+		}
+	}
+	background := func() error { f.background(); return f.err() }
+	sync := func() error {
+		at := f.end
+		if err := f.log.Sync(at - 1); err != nil {
+			return err
+		}
+		f.promised = at
+		return nil
+	}
+	point := func() error { f.checkpoint = f.log.RecoveryPoint(); return nil }
+	watermark := func() error { f.log.SetHighWatermark(f.end); return nil }
+	truncate := func(back int64) func() error {
+		return func() error {
+			to := f.end - back
+			f.lowest, f.cutting = to, true
+			for _, b := range f.batches {
+				if b.BaseOffset() < to && b.LastOffset() >= to {
+					f.lowest = b.BaseOffset() // the whole batch goes
+				}
+			}
+			f.promised = min(f.promised, f.lowest)
+			if err := f.log.Truncate(to); err != nil {
+				return err
+			}
+			f.cutting = false
+			f.end = f.log.End()
+			for len(f.batches) > 0 && f.batches[len(f.batches)-1].LastOffset() >= f.end {
+				f.batches = f.batches[:len(f.batches)-1]
+			}
+			f.acked = len(f.batches)
+			return nil
+		}
+	}
+	retain := func() error {
+		_, err := f.log.Retain(f.now())
+		return err
+	}
+	epoch := func(e int32) func() error {
+		return func() error { f.epoch = e; return f.log.AssignEpoch(e) }
+	}
+	cl := func() error { return f.log.Close() }
+	return []func() error{
+		epoch(1), app(2, 300), sync, app(3, 300), txn(7, 0), point, app(1, 400), background, txn(8, 0), end(7, abort), point,
+		watermark, app(4, 600), epoch(3), txn(7, 1), background, sync, point, end(8, commit), app(1, 700), truncate(1), app(1, 300),
+		truncate(4), epoch(5), app(2, 900), app(2, 300), background, watermark, retain, app(1, 500), end(7, abort), sync, cl,
+	}
+}
+
+func (f *life) append1(b record.Batch) error {
+	f.batches = append(f.batches, nil)
+	stored := bytes.Clone(b)
+	record.Batch(stored).SetBaseOffset(f.end)
+	record.Batch(stored).SetLeaderEpoch(f.epoch)
+	f.batches[len(f.batches)-1] = stored
+	a, err := f.bench.append(b)
+	if err != nil {
+		return err
+	}
+	f.acked = len(f.batches)
+	f.end = a.Last + 1
+	return nil
+}
+
+func (f *life) err() error {
+	if d := f.log.Failed(); d != nil {
+		return d
+	}
+	return nil
+}
+
+func newLife(t failer, fsys func(vfs.FS) vfs.FS) *life {
+	f := &life{bench: newBench(t)}
+	f.config.RetentionBytes = 2500
+	f.config.FileDeleteDelayMs = 0
+	if fsys != nil {
+		f.fs = fsys(f.fs)
+	}
+	f.open(func(o *storage.LogOptions) {
+		o.TopicID = [16]byte{1, 2, 3}
+		o.OnLowered = func() { f.checkpoint = min(f.checkpoint, f.log.RecoveryPoint()) }
+	})
+	return f
+}
+
+// instant is a state of the disk with what it must still hold.
+type instant struct {
+	where    string
+	disk     *vfs.Mem
+	batches  []record.Batch
+	durable  int64 // everything below must be there
+	point    int64
+	complete bool // only the process died: everything acknowledged must be there, too
+}
+
+// TestCrashEverywhere kills the process, and the machine, before every single change of the disk, and recovers.
+func TestCrashEverywhere(t *testing.T) {
+	var f *life
+	var instants []instant
+	n := 0
+	note := func(op vfs.Op, name string) error {
+		if f == nil || !op.Changes() {
+			return nil
+		}
+		n++
+		batches := make([]record.Batch, len(f.batches))
+		copy(batches, f.batches)
+		at := instant{where: fmt.Sprintf("change %d, before %s of %s", n, op, name), batches: batches, durable: f.promised, point: f.checkpoint}
+		acked := int64(0)
+		for _, b := range batches[:f.acked] {
+			acked = b.LastOffset() + 1
+		}
+		if f.cutting {
+			acked = min(acked, f.lowest)
+		}
+		where := at.where
+		for i, c := range []vfs.Crash{{Process: true}, {}, {Rand: rand.New(rand.NewPCG(uint64(n), 1))}, {Rand: rand.New(rand.NewPCG(uint64(n), 2))}} {
+			at.disk, at.complete = f.mem.CrashClone(c), c.Process
+			if c.Process {
+				at.durable = acked
+			} else {
+				at.durable = f.promised
+			}
+			if i > 1 {
+				at.where = where + ", torn"
+			}
+			instants = append(instants, at)
+		}
+		return nil
+	}
+	f = newLife(t, func(fs vfs.FS) vfs.FS { return vfs.WithHook(fs, note) })
+	for i, step := range f.steps() {
+		if err := step(); err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+	}
+	if n < 100 {
+		t.Fatalf("only %d changes of the disk", n)
+	}
+	for _, at := range instants {
+		at.recover(t)
+	}
+}
+
+// recover opens the disk and looks at what is there: a prefix, at least as long as was promised, on which the log goes on.
+func (at instant) recover(t *testing.T) {
+	t.Helper()
+	b := newBench(t)
+	b.fs, b.mem = at.disk, at.disk
+	b.config.ProducerExpirationMs = 1 << 50
+	must(t, at.disk.MkdirAll("/data"))
+	b.open(func(o *storage.LogOptions) { o.RecoveryPoint, o.HighWatermark = at.point, 1<<60 })
+	l := b.log
+	if l.End() < at.durable {
+		t.Errorf("%s: the log ends at %d, promised %d", at.where, l.End(), at.durable)
+		return
+	}
+	check := func() {
+		t.Helper()
+		got := readBatches(t, l, l.Start(), l.End())
+		want := at.batches
+		for len(want) > 0 && want[0].LastOffset() < l.Start() {
+			want = want[1:]
+		}
+		for i, g := range got {
+			if i >= len(want) || !bytes.Equal(g, want[i]) {
+				t.Errorf("%s: batch %d at offset %d is not what was written there", at.where, i, g.BaseOffset())
+				return
+			}
+		}
+		if last := l.Start(); len(got) > 0 {
+			last = got[len(got)-1].LastOffset() + 1
+			if last != l.End() {
+				t.Errorf("%s: the log ends at %d, its batches at %d", at.where, l.End(), last)
+			}
+		}
+		for _, e := range got {
+			if epoch := l.EpochAt(e.BaseOffset()); epoch != e.LeaderEpoch() {
+				t.Errorf("%s: offset %d has epoch %d, the cache says %d", at.where, e.BaseOffset(), e.LeaderEpoch(), epoch)
+			}
+		}
+	}
+	check()
+	// It takes appends, and a clean stop leaves what opens without a scan.
+	next := makeBatch(batchSpec{count: 2, size: 200, ts: t0, producer: -1, pepoch: -1, seq: -1})
+	b.epoch = 9
+	a, err := b.append(next)
+	must(t, err)
+	at.batches = append(trimTo(at.batches, a.First), next)
+	check()
+	b.background()
+	must(t, l.Close())
+	r := b.open(func(o *storage.LogOptions) { o.Clean, o.LogStart = true, l.Start() })
+	l = b.log
+	if r.Segments != 0 || l.End() != a.Last+1 {
+		t.Errorf("%s: after recovery and a clean stop: %d..%d, %+v", at.where, l.Start(), l.End(), r)
+	}
+	check()
+	l.Abandon()
+}
+
+func trimTo(batches []record.Batch, end int64) []record.Batch {
+	for len(batches) > 0 && batches[len(batches)-1].LastOffset() >= end {
+		batches = batches[:len(batches)-1]
+	}
+	return batches[:len(batches):len(batches)]
+}
+
+// TestDiskErrorEverywhere lets every single access to the disk fail, once (the disk seems fine again afterwards, which must
+// not be believed). The log must say so, stay offline, and on a good disk have everything that it acknowledged.
+func TestDiskErrorEverywhere(t *testing.T) {
+	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+		for at := 1; ; at++ {
+			var mu sync.Mutex
+			n, hit, armed := 0, "", false
+			f := newLife(t, func(fsys vfs.FS) vfs.FS {
+				return vfs.WithHook(fsys, func(op vfs.Op, name string) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if !armed || op == vfs.OpClose || cause == syscall.ENOSPC && op != vfs.OpWrite && op != vfs.OpCreate {
+						return nil
+					}
+					if n++; n != at {
+						return nil
+					}
+					hit = fmt.Sprintf("%s of %s", op, name)
+					if op == vfs.OpWrite {
+						return &vfs.ShortWrite{N: 50, Err: cause}
+					}
+					return cause
+				})
+			})
+			armed = true
+			done, failed := f.run()
+			if hit == "" {
+				if failed != nil {
+					t.Fatal(failed)
+				}
+				break // fewer accesses than that
+			}
+			f.offline(t, fmt.Sprintf("access %d, %s, %v, in step %d", at, hit, cause, done), failed, cause)
+		}
+	}
+}
+
+func (f *life) run() (step int, err error) {
+	for i, step := range f.steps() {
+		if err := step(); err != nil {
+			return i, err
+		}
+	}
+	return len(f.steps()), nil
+}
+
+func (f *life) offline(t *testing.T, where string, failed, cause error) {
+	t.Helper()
+	if failed == nil {
+		// The only accesses that may fail unnoticed: looking for leftovers at the very end.
+		t.Errorf("%s: nobody was told", where)
+		return
+	}
+	var d *storage.DiskError
+	var ke *kerr.Error
+	if !errors.As(failed, &d) || !errors.As(failed, &ke) || ke != kerr.KafkaStorageError || !errors.Is(failed, cause) {
+		t.Fatalf("%s: %v (%T)", where, failed, failed)
+	}
+	if d.Dir != "/data" || len(f.disk) != 1 {
+		t.Errorf("%s: dir %s, reported %d times", where, d.Dir, len(f.disk))
+	}
+	if _, err := f.bench.append(plain(1, 100, t0)); !errors.Is(err, kerr.KafkaStorageError) && !errors.Is(err, kerr.NotLeaderForPartition) {
+		t.Errorf("%s: append afterwards: %v", where, err)
+	}
+	if err := f.log.Sync(0); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("%s: sync afterwards: %v", where, err)
+	}
+	if _, err := f.log.Read(f.log.Start(), 100, f.log.End(), true); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("%s: read afterwards: %v", where, err)
+	}
+	_ = f.log.Close()
+	acked := int64(0)
+	for _, b := range f.batches[:f.acked] {
+		acked = b.LastOffset() + 1
+	}
+	if f.cutting {
+		acked = min(acked, f.lowest)
+	}
+	instant{where: where, disk: f.mem.CrashClone(vfs.Crash{Process: true}), batches: f.batches, durable: acked, point: f.checkpoint, complete: true}.recover(t)
+}
+
+// A start that cannot read the disk fails, and does not take what it cannot read for empty.
+func TestDiskErrorAtStart(t *testing.T) {
+	f := newLife(t, nil)
+	if step, err := f.run(); err != nil {
+		t.Fatal(step, err)
+	}
+	for _, clean := range []bool{true, false} {
+		for at := 1; ; at++ {
+			n, hit := 0, ""
+			b := newBench(t)
+			b.mem = f.mem.CrashClone(vfs.Crash{Process: true})
+			b.fs = vfs.WithHook(b.mem, func(op vfs.Op, name string) error {
+				if op == vfs.OpClose {
+					return nil
+				}
+				if n++; n == at {
+					hit = fmt.Sprintf("%s of %s", op, name)
+					return syscall.EIO
+				}
+				return nil
+			})
+			o := b.options()
+			o.Clean, o.RecoveryPoint = clean, f.checkpoint
+			l, _, err := storage.Open(o)
+			if hit == "" {
+				must(t, err)
+				if l.End() != f.end {
+					t.Errorf("end %d, want %d", l.End(), f.end)
+				}
+				break
+			}
+			if !errors.Is(err, kerr.KafkaStorageError) || !errors.Is(err, syscall.EIO) {
+				t.Errorf("clean %v, access %d, %s: %v", clean, at, hit, err)
+			}
+		}
+	}
+}
+
+// What a killed predecessor of another make left in the directory is dealt with as Kafka does.
+func TestLeftovers(t *testing.T) {
+	b := newBench(t)
+	b.open(nil)
+	for i := range 8 {
+		_, err := b.append(plain(1, 400, t0+int64(i)))
+		must(t, err)
+	}
+	must(t, b.log.AssignEpoch(2))
+	must(t, b.log.Close())
+	read := func(name string) []byte {
+		data, err := vfs.ReadFile(b.mem, "/data/t-0/"+name, 1<<20)
+		must(t, err)
+		return data
+	}
+	write := func(name string, data []byte) { must(t, vfs.WriteFile(b.mem, "/data/t-0/"+name, data)) }
+	// Compaction had merged 0 and 2 into a swap file, complete but for the renames; another was still being written.
+	merged := append(read("00000000000000000000.log")[:400:400], read("00000000000000000002.log")...)
+	write("00000000000000000000.log.swap", merged)
+	write("00000000000000000000.index.swap", nil)
+	write("00000000000000000000.timeindex.swap", nil)
+	write("00000000000000000004.log.cleaned", []byte("half"))
+	write("00000000000000000006.log.swap", []byte("of a split that did not come to its end"))
+	write("00000000000000000001.log.deleted", []byte("waits"))
+	write("00000000000000000099.index", []byte("no log"))
+	write("00000000000000000077.snapshot", []byte("beyond the end"))
+	write("00000000000000000006.snapshot", []byte("not a snapshot"))
+	b.open(func(o *storage.LogOptions) { o.Clean = true })
+	var offsets []int64
+	for _, batch := range readBatches(t, b.log, 0, b.log.End()) {
+		offsets = append(offsets, batch.BaseOffset())
+	}
+	if got := fmt.Sprint(offsets); got != "[0 2 3 4 5 6 7]" {
+		t.Errorf("offsets %s", got)
+	}
+	infos, err := b.mem.ReadDir("/data/t-0")
+	must(t, err)
+	for _, info := range infos {
+		for _, bad := range []string{".swap", ".cleaned", ".deleted", "00000000000000000099", "00000000000000000077"} {
+			if strings.Contains(info.Name, bad) {
+				t.Errorf("%s is still there", info.Name)
+			}
+		}
+	}
+	must(t, b.log.Close())
+
+	// Epochs that cannot be read are found in the batches again.
+	write(checkpoint.LeaderEpochs, []byte("rubbish"))
+	r := b.open(func(o *storage.LogOptions) { o.Clean = true })
+	if epoch, ok := b.log.LatestEpoch(); !ok || epoch != 0 || r.Segments != b.log.Segments() {
+		t.Errorf("epoch %d %v, %+v", epoch, ok, r)
+	}
+	must(t, b.log.Close())
+
+	// A missing index of a flushed segment is rebuilt.
+	must(t, b.mem.Remove("/data/t-0/00000000000000000004.index"))
+	r = b.open(func(o *storage.LogOptions) { o.Clean = true })
+	if ok, _ := vfs.Exists(b.mem, "/data/t-0/00000000000000000004.index"); !ok || r.Segments == 0 || b.log.End() != 8 {
+		t.Errorf("index rebuilt: %v, %+v, end %d", ok, r, b.log.End())
+	}
+	b.log.Abandon()
+}
