@@ -114,7 +114,7 @@ func (f *consumeFlags) plan(ctx context.Context, conn *connection, topics []stri
 		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
 	if f.group != "" {
-		return append(opts, kgo.ConsumerGroup(f.group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(start), kgo.DisableAutoCommit()), nil, nil
+		return append(opts, kgo.ConsumerGroup(f.group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(start), kgo.AutoCommitMarks()), nil, nil
 	}
 	chosen, err := f.choose(details)
 	if err != nil {

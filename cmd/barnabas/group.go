@@ -78,11 +78,12 @@ func newGroupDescribe(conn *connection) *cobra.Command {
 				return cl.explain(err, "groups", "")
 			}
 			for i, g := range lags.Sorted() {
-				if err := g.Error(); err != nil {
-					return cl.explain(err, fmt.Sprintf("group %q", g.Group), "")
-				}
-				if g.State == "Dead" && len(g.Members) == 0 && len(g.Lag) == 0 {
+				err := g.Error()
+				if errors.Is(err, kerr.GroupIDNotFound) || err == nil && g.State == "Dead" && len(g.Lag) == 0 {
 					return fmt.Errorf("group %q does not exist", g.Group)
+				}
+				if err != nil {
+					return cl.explain(err, fmt.Sprintf("group %q", g.Group), "")
 				}
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
