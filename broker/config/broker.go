@@ -4,7 +4,8 @@ import "slices"
 
 // Broker is a typed picture of the broker's settings at one moment. It is immutable; a change makes a new one. The tag
 // config names the setting that a field holds, from the settings that it is derived from; together they are the
-// settings that have an effect (see Effective). Sizes are bytes; times carry their unit in the name.
+// settings that have an effect (see Effective), but for those marked inert, which nothing obeys yet. Sizes are bytes;
+// times carry their unit in the name.
 type Broker struct {
 	// Identity. BrokerID is -1 when it is to be generated or found in meta.properties.
 	BrokerID                 int32   `config:"broker.id" from:"node.id"`
@@ -13,14 +14,14 @@ type Broker struct {
 	Rack                     *string `config:"broker.rack"`
 
 	// Listeners. InterBrokerListener is the name of the listener that brokers use among themselves; ControlPlaneListener
-	// is "" when there is none of its own.
+	// is "" when there is none of its own. Both are checked, but nobody uses them while brokers do not talk to each other.
 	Listeners            []Listener `from:"listeners,listener.security.protocol.map"`
 	Advertised           []Listener `from:"advertised.listeners"`
-	InterBrokerListener  string     `from:"inter.broker.listener.name,security.inter.broker.protocol"`
-	ControlPlaneListener string     `from:"control.plane.listener.name"`
+	InterBrokerListener  string
+	ControlPlaneListener string
 
-	SocketSendBufferBytes    int   `config:"socket.send.buffer.bytes"`    // -1: the system's
-	SocketReceiveBufferBytes int   `config:"socket.receive.buffer.bytes"` // -1: the system's
+	SocketSendBufferBytes    int   `config:"socket.send.buffer.bytes,inert"`    // -1: the system's
+	SocketReceiveBufferBytes int   `config:"socket.receive.buffer.bytes,inert"` // -1: the system's
 	SocketRequestMaxBytes    int   `config:"socket.request.max.bytes"`
 	ConnectionsMaxIdleMs     int64 `config:"connections.max.idle.ms"` // negative: for ever
 	MaxConnections           int   `config:"max.connections"`
@@ -53,13 +54,12 @@ type Broker struct {
 	DefaultReplicationFactor         int16 `config:"default.replication.factor"`
 	FetchMaxBytes                    int   `config:"fetch.max.bytes"`
 	MaxFetchSessions                 int   `config:"max.incremental.fetch.session.cache.slots"`
-	MaxRequestPartitionSizeLimit     int   `config:"max.request.partition.size.limit"`
-	UncleanLeaderElectionEnable      bool  `config:"unclean.leader.election.enable"`
+	MaxRequestPartitionSizeLimit     int   `config:"max.request.partition.size.limit,inert"`
+	UncleanLeaderElectionEnable      bool  `config:"unclean.leader.election.enable,inert"`
 	ReplicaLagTimeMaxMs              int64 `config:"replica.lag.time.max.ms,inert"`
 	AutoLeaderRebalanceEnable        bool  `config:"auto.leader.rebalance.enable,inert"`
 	ControlledShutdownEnable         bool  `config:"controlled.shutdown.enable,inert"`
 	LogDirFailureTimeoutMs           int64 `config:"log.dir.failure.timeout.ms,inert"`
-	LogMessageDownconversionEnable   bool  `config:"log.message.downconversion.enable"`
 	TransactionMaxTimeoutMs          int64 `config:"transaction.max.timeout.ms,inert"`
 	TransactionStateLogPartitions    int32 `config:"transaction.state.log.num.partitions,inert"`
 	TransactionStateLogReplication   int16 `config:"transaction.state.log.replication.factor,inert"`

@@ -1,7 +1,14 @@
 package config
 
 import (
+	"cmp"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -210,5 +217,44 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 	if _, err := Load("", []string{"num.partitions"}); err == nil {
 		t.Error("an override without a value was taken")
+	}
+}
+
+// A setting without the mark inert is one that somebody reads: the log must not promise an effect that no code has.
+// Whoever writes the code takes the mark away; whoever removes it puts the mark back.
+func TestEffectiveSettingsAreRead(t *testing.T) {
+	read := map[string]bool{}
+	for _, room := range []string{"broker", "coordinator", "replication", "storage", "cmd"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", room), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() && d.Name() == "config" && room == "broker" {
+				return cmp.Or(err, fs.SkipDir)
+			}
+			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return nil
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					read[s.Sel.Name] = true
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[Broker](), reflect.TypeFor[Topic]()} {
+		for i := range of.NumField() {
+			f := of.Field(i)
+			inert := f.Tag == "" || strings.HasSuffix(f.Tag.Get("config"), ",inert")
+			if !inert && !read[f.Name] && f.Name != "TimestampDifferenceMaxMs" { // it counts within two others
+				t.Errorf("nothing reads %s.%s: mark it inert", of.Name(), f.Name)
+			}
+		}
 	}
 }

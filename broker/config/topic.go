@@ -13,7 +13,7 @@ type Topic struct {
 	ZstdLevel        int      `config:"compression.zstd.level"`
 	MaxMessageBytes  int      `config:"max.message.bytes"`
 	MinISR           int      `config:"min.insync.replicas"`
-	UncleanElections bool     `config:"unclean.leader.election.enable"`
+	UncleanElections bool     `config:"unclean.leader.election.enable,inert"`
 	Downconversion   bool     `config:"message.downconversion.enable"`
 
 	SegmentBytes       int   `config:"segment.bytes"`
