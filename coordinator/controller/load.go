@@ -176,15 +176,25 @@ func (t *term) tellWhoLives() error {
 	return err
 }
 
-// startReplicas gives every live broker the roles of its replicas.
+// startReplicas gives every live broker the roles of its replicas, and takes those of the others out of the ISRs.
 func (t *term) startReplicas() error {
+	all := t.w.all(nil)
 	_, err := t.transact(func(d *draft) {
-		mine := d.byBroker(t.w.all(nil), func(part *partition, b int32) bool { return t.w.online(b, part.tp) })
-		for _, broker := range sortedKeys(mine) {
-			d.replicaUp(broker, mine[broker])
+		up := d.byBroker(all, func(part *partition, b int32) bool { return t.w.online(b, part.tp) })
+		for _, broker := range sortedKeys(up) {
+			d.replicaUp(broker, up[broker])
 		}
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	down := newDraft(t.w).byBroker(all, func(part *partition, b int32) bool { return !t.w.online(b, part.tp) })
+	for _, broker := range sortedKeys(down) {
+		if _, err := t.transactEach(down[broker], func(d *draft, some []tp) { d.replicaDown(broker, some) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startPartitions elects leaders where there are none.
