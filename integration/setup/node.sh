@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kafkajs, with codecs written in JavaScript so that nothing is compiled.
+# kafkajs, with codecs that need no compiler.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need node nodejs
