@@ -79,5 +79,5 @@ It is also a set of tools that work with any Kafka, and need no JVM.`,
 
 // commands makes the subcommands, in the order in which a newcomer meets them.
 var commands = []func() *cobra.Command{
-	newTopic, newProduce, newConsume, newGroup, newConfig, newOffsets, newDumpLog, newVersion,
+	newServe, newTopic, newProduce, newConsume, newGroup, newConfig, newOffsets, newDumpLog, newVersion,
 }
