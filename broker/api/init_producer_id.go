@@ -9,6 +9,7 @@ package api
 //	v5  TRANSACTION_ABORTABLE (KIP-890)
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -57,7 +58,7 @@ func (f *Producers) refuse(req *kmsg.InitProducerIDRequest) *kerr.Error {
 		return nil
 	case *req.TransactionalID == "":
 		return kerr.InvalidRequest
-	case req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > f.MaxTimeout:
+	case req.TransactionTimeoutMillis <= 0 || int64(req.TransactionTimeoutMillis) > cmp.Or(f.MaxTimeout, defaultMaxTimeout):
 		return kerr.InvalidTransactionTimeout
 	}
 	return kerr.CoordinatorNotAvailable
