@@ -69,6 +69,11 @@ func (o *Options) setDefaults() {
 // Manager holds the log dirs of a broker and the logs in them. The life of one: OpenDirs, Meta and WriteMeta, Load, Start,
 // Close. All methods are safe for concurrent use.
 //
+// Crash points, besides those of a log (see the package's): the mark of a clean stop is gone, durably, before anything is
+// written, and comes back after everything; in between a start scans each log from its checkpointed recovery point on. A
+// checkpoint is the old or the new one. A deletion that was not durable brings the replica back, one that was leaves a
+// directory that the next start removes; and before a name is used again, no checkpoint speaks of its former owner.
+//
 // Locks: changes, or a janitor's run -> Log.flushMu -> Log.mu -> logDir.mu -> mu. A log reports a failed disk, and has
 // checkpoints written, while it holds its own locks; so under the last two no method of a log is called that takes one.
 type Manager struct {

@@ -269,3 +269,28 @@ func TestManagerCrashPoints(t *testing.T) {
 		must(t, m.Close(context.Background()))
 	}
 }
+
+// A replica whose deletion failed with its disk must not be made anew in another log dir: the next start would find it
+// twice, and refuse.
+func TestManagerDeleteFails(t *testing.T) {
+	h := newHost(t, "/d1", "/d2")
+	h.fs = vfs.WithHook(h.mem, func(op vfs.Op, name string) error {
+		if op == vfs.OpRename && name == "/d1/t-0" {
+			return errPulled
+		}
+		return nil
+	})
+	h.start()
+	h.fill(h.create("t", 0), 3)
+	if err := h.m.Delete("t", 0); !errors.Is(err, kerr.KafkaStorageError) || !errors.Is(err, errPulled) {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := h.m.Create("t", 0, [16]byte{1}, h.config); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("create: %v", err)
+	}
+	h.stop()
+	h.start()
+	if l := h.m.Log("t", 0); l == nil || l.End() != 3 || h.m.DirOf("t", 0) != "/d1" {
+		t.Errorf("the replica is %v, in %q", l, h.m.DirOf("t", 0))
+	}
+}

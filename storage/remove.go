@@ -30,15 +30,19 @@ func (m *Manager) Delete(topic string, partition int32) error {
 	if e := h.dir.failure.Load(); e != nil {
 		return e // it will be there again when the disk is
 	}
-	m.forget(topic, partition)
 	h.log.Abandon()
-	return h.dir.discard(h.log)
+	if err := h.dir.discard(h.log); err != nil {
+		// It stays known, and refuses: were it made anew in another log dir, the next start would find it twice.
+		return err
+	}
+	m.forget(topic, partition)
+	h.dir.haunt(partitionOf(h.log)) // only now no checkpoint that is written lists it
+	return nil
 }
 
 // discard renames an abandoned log's directory and notes what is left to do.
 func (d *logDir) discard(l *Log) error {
 	p := partitionOf(l)
-	d.haunt(p)
 	if err := d.forgetDirty(p); err != nil {
 		return err
 	}
