@@ -13,9 +13,6 @@ import (
 	"barnabas/integration/peers"
 )
 
-// Both brokers keep the scripts' records, which are years old.
-var settings = map[string]string{"log.retention.hours": "-1"}
-
 // TestDifferential asks Apache Kafka and barnabas the same questions. Every difference has a rule in allowed.go, and every rule
 // is needed.
 func TestDifferential(t *testing.T) {
@@ -27,12 +24,12 @@ func TestDifferential(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer z.Kill()
-	kafka, err := peers.StartBroker(ctx, filepath.Join(dir, "kafka"), peers.Options{Kind: peers.Kafka, ZooKeeper: z.Addr, Settings: settings})
+	kafka, err := peers.StartBroker(ctx, filepath.Join(dir, "kafka"), peers.Options{Kind: peers.Kafka, ZooKeeper: z.Addr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kafka.Kill()
-	o := peers.Options{Kind: peers.Barnabas, Settings: settings}
+	o := peers.Options{Kind: peers.Barnabas}
 	if os.Getenv("BARNABAS_TARGET") == string(peers.Kafka) { // to try the scripts themselves
 		o.Kind, o.ZooKeeper = peers.Kafka, z.Addr+"/second"
 	}

@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer z.Kill()
-	b, err := peers.StartBroker(soon, filepath.Join(dir, "kafka"), peers.Options{Kind: peers.Kafka, ZooKeeper: z.Addr, Settings: map[string]string{"log.retention.hours": "-1"}})
+	b, err := peers.StartBroker(soon, filepath.Join(dir, "kafka"), peers.Options{Kind: peers.Kafka, ZooKeeper: z.Addr})
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func (b *Broker) command() (*exec.Cmd, error) {
 		"listeners":                                "PLAINTEXT://" + b.Addr,
 		"log.dirs":                                 b.DataDir,
 		"num.partitions":                           "1",
+		"log.retention.hours":                      "-1", // the tests write records that are years old
 		"offsets.topic.num.partitions":             "5",
 		"offsets.topic.replication.factor":         "1",
 		"transaction.state.log.num.partitions":     "2",
