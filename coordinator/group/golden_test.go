@@ -42,12 +42,9 @@ func TestKafkasLogIsServedAsKafkaServesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(Defaults())
 		s.c.Close()
-		s.o.RetentionCheck = 0
-		three := s.o
-		s.c = func() *Coordinator {
-			three.Clock, three.Logger, three.Partitions = s.clk, nop, func() int32 { return 3 }
-			return New(three)
-		}()
+		o := s.o
+		o.Clock, o.Logger, o.Partitions = s.clk, nop, func() int32 { return 3 }
+		s.c = New(o)
 		defer s.c.Close()
 		for p := range 2 {
 			s.c.Lead(int32(p), 0, goldenLog(t, p))
