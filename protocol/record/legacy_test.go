@@ -22,6 +22,11 @@ type rec2 struct {
 	Headers      []Header
 }
 
+// diffRecords tells null from empty. Bytes are compared at once: one by one takes most of these tests' time.
+func diffRecords(want, got []rec2) string {
+	return cmp.Diff(want, got, cmp.Comparer(func(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }))
+}
+
 func recordsOf(t testing.TB, b Batch) []rec2 {
 	t.Helper()
 	var list []rec2
@@ -119,7 +124,7 @@ func TestUpConversion(t *testing.T) {
 				t.Errorf("%s: %v", c.name, err)
 				continue
 			}
-			if d := cmp.Diff(c.want, recordsOf(t, got.Batch)); d != "" {
+			if d := diffRecords(c.want, recordsOf(t, got.Batch)); d != "" {
 				t.Errorf("%s: %s", c.name, d)
 			}
 			if b := got.Batch; b.Codec() != int8(want) || b.ProducerID() != None || b.BaseSequence() != None || b.ProducerEpoch() != None ||
