@@ -158,8 +158,10 @@ func (l *Log) Size(from, bound int64, limit int) int {
 	begin, stop := int64(0), s.size.Load()
 	if lv := s.live.Load(); lv != nil {
 		begin = lv.floor(from)
-		if pos, _, exact, ok := lv.tail.find(bound); ok && exact {
+		if pos, next, exact, ok := lv.tail.find(bound); ok && exact {
 			stop = pos
+		} else if ok && next >= 0 {
+			stop = next // bound lies within a batch, or in a gap behind it
 		} else if pos, ok := nextIndexed(lv, bound); ok {
 			stop = pos
 		}
