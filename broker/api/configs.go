@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -150,7 +151,7 @@ func (f *Configs) alter(ctx context.Context, r resource, settings map[string]str
 		entityType, entityName = entityBrokers, r.entity()
 		err = f.Settings.ValidateBroker(settings, r.name != "")
 		if err == nil {
-			err = f.checkPasswords(ctx, r, settings)
+			settings, err = f.seal(ctx, r, settings)
 		}
 	}
 	if err != nil || validateOnly {
@@ -187,23 +188,33 @@ func invalidValue(r resource, err error) error {
 	return &config.Refusal{Err: kerr.InvalidConfig, Message: "Invalid config value for resource " + r.String() + ": " + err.Error(), Cause: nil}
 }
 
-// checkPasswords refuses new secrets: they are stored encrypted under password.encoder.secret, and whoever did not set
-// that has no way to store one. Secrets that are stored already stay as they are.
-func (f *Configs) checkPasswords(ctx context.Context, r resource, settings map[string]string) error {
+// seal gives the settings as they are stored: new secrets encrypted, which takes password.encoder.secret. Secrets that
+// are stored already stay as they are.
+func (f *Configs) seal(ctx context.Context, r resource, settings map[string]string) (map[string]string, error) {
+	sealed := maps.Clone(settings)
 	for name, value := range settings {
 		if !config.IsPassword(name) {
 			continue
 		}
 		if r.name == "" {
-			return invalidValue(r, errors.New("Password config can be defined only at broker level")) //nolint:staticcheck // Kafka's text
+			return nil, invalidValue(r, errors.New("Password config can be defined only at broker level")) //nolint:staticcheck // Kafka's text
 		}
 		stored, err := f.Store.EntityConfig(ctx, entityBrokers, r.entity())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if stored[name] != value {
-			return invalidValue(r, errors.New("Password encoder secret not configured")) //nolint:staticcheck // Kafka's text
+		if stored[name] == value {
+			continue
 		}
+		encoder := f.Settings.Static().PasswordEncoder()
+		if encoder == nil {
+			return nil, invalidValue(r, errors.New("Password encoder secret not configured")) //nolint:staticcheck // Kafka's text
+		}
+		encoded, err := encoder.Encode(value)
+		if err != nil {
+			return nil, invalidValue(r, err)
+		}
+		sealed[name] = encoded
 	}
-	return nil
+	return sealed, nil
 }

@@ -432,3 +432,29 @@ func TestStoredSecretsSurvive(t *testing.T) {
 		}
 	}
 }
+
+// With password.encoder.secret a new secret is stored encrypted, and never shown.
+func TestNewSecretsAreEncrypted(t *testing.T) {
+	const secret = "listener.name.internal.ssl.keystore.password"
+	f, store := newConfigs(t, map[string]string{"password.encoder.secret": "s"}, map[string]map[string]string{})
+	req := kmsg.NewPtrAlterConfigsRequest()
+	r := kmsg.NewAlterConfigsRequestResource()
+	r.ResourceType, r.ResourceName = 4, "2"
+	c := kmsg.NewAlterConfigsRequestResourceConfig()
+	c.Name, c.Value = secret, kmsg.StringPtr("hunter2")
+	r.Configs = append(r.Configs, c)
+	req.Resources = append(req.Resources, r)
+	resp := f.AlterConfigs(&Call{}, req).Await(t.Context()).(*kmsg.AlterConfigsResponse)
+	stored := store.configs["brokers/2"][secret]
+	if resp.Resources[0].ErrorCode != 0 || strings.Contains(stored, "hunter2") {
+		t.Fatalf("%d, stored %q", resp.Resources[0].ErrorCode, stored)
+	}
+	if plain, err := f.Settings.Static().PasswordEncoder().Decode(stored); err != nil || plain != "hunter2" {
+		t.Errorf("%q, %v", plain, err)
+	}
+	for _, row := range f.Settings.DescribeBroker() {
+		if row.Name == secret && (row.Value != nil || !row.Sensitive || row.Synonyms[0].Value != nil) {
+			t.Errorf("%+v", row)
+		}
+	}
+}

@@ -17,6 +17,9 @@ var effectiveSettings = sync.OnceValue(func() map[string]bool {
 	broker, topic := map[string]bool{}, map[string]bool{}
 	effective(reflect.TypeFor[Broker](), broker)
 	effective(reflect.TypeFor[Topic](), topic)
+	for _, name := range encoderSettings {
+		broker[name] = true
+	}
 	for name := range topic {
 		for _, synonym := range topicSynonyms[name] {
 			broker[synonym] = true
