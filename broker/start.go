@@ -332,7 +332,10 @@ func (b *Broker) serve(c *config.Broker) {
 		&api.Data{Images: b.images, Partitions: b.partitions, Sessions: api.NewFetchSessions(b.clock, c.MaxFetchSessions), Clock: b.clock, FetchMaxBytes: c.FetchMaxBytes},
 		&api.Topology{Images: b.images, Creator: creator, AutoCreate: c.AutoCreateTopicsEnable},
 		&api.Topics{Images: b.images, Admin: b.admin, Controller: b.controller, Settings: b.settings, Clock: b.clock},
-		&api.Producers{IDs: controller.NewProducerIDs(b.ctx, b.admin.AllocateProducerIDs)},
+		&api.Cluster{Images: b.images, Controller: b.controller, PartitionLimit: c.MaxRequestPartitionSizeLimit},
+		&api.Replicas{Images: b.images, Partitions: b.partitions, LogDirs: logDirs{b.logs}},
+		&api.Security{},
+		&api.Producers{MaxTimeout: c.TransactionMaxTimeoutMs, IDs: controller.NewProducerIDs(b.ctx, b.admin.AllocateProducerIDs)},
 		&api.Groups{Coordinator: b.groups, Images: b.images, Internal: creator, Legacy: legacyOffsets{b.store}},
 		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.applySettings},
 	)
