@@ -13,6 +13,10 @@ import (
 // heartbeats from it, and its client may be gone.
 const newMemberTimeout = 5 * time.Minute
 
+// emptyRoundMin (ms) bounds how often a rebalance that nobody has joined starts its wait anew: a rebalance timeout may be 0, or
+// negative.
+const emptyRoundMin = 1000
+
 // rebalance is the wait for members to join, while the group prepares a generation.
 type rebalance struct {
 	timer *runtime.Timer
@@ -40,7 +44,7 @@ func (m *machine) prepare(g *group, reason string) {
 		m.awaitFirst(g)
 		return
 	}
-	m.awaitMembers(g)
+	m.awaitMembers(g, g.rebalanceTimeout())
 	m.tryComplete(g)
 }
 
@@ -73,10 +77,10 @@ func (m *machine) initialDelayOver(g *group) {
 	m.awaitFirst(g)
 }
 
-func (m *machine) awaitMembers(g *group) {
+func (m *machine) awaitMembers(g *group, ms int32) {
 	g.rebalance.timer.Stop()
 	g.rebalance = rebalance{}
-	m.arm(g, &g.rebalance.timer, g.rebalanceTimeout(), m.complete)
+	m.arm(g, &g.rebalance.timer, ms, m.complete)
 }
 
 // arm sets a timer of a group, if the group is still there when it goes off.
@@ -110,7 +114,8 @@ func (m *machine) complete(g *group) {
 		return
 	}
 	if !g.electJoined() {
-		m.awaitMembers(g) // only static members that are away: wait until they come or their sessions end
+		// Only static members that are away: wait until they come or their sessions end.
+		m.awaitMembers(g, max(g.rebalanceTimeout(), emptyRoundMin))
 		return
 	}
 	g.rebalance = rebalance{}
