@@ -157,7 +157,7 @@ func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
 		if _, ready := o.reply.Ready(); !ready && c.flush() != nil {
 			cancel()
 		}
-		resp := o.reply.Await(ctx)
+		resp := c.await(ctx, cancel, o)
 		if resp != nil && ctx.Err() == nil {
 			err := c.respond(o, resp)
 			if err == nil && len(c.owed) == 0 {
@@ -171,6 +171,17 @@ func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
 		}
 		c.pending.Add(-1)
 	}
+}
+
+// await waits for a reply. A fault of ours must cost one connection, not the broker.
+func (c *conn) await(ctx context.Context, cancel context.CancelFunc, o owedReply) (resp api.Response) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.log.Error("a request could not be answered, its connection is closed", zap.Int16("key", o.key), zap.Any("panic", p), zap.Stack("stack"))
+			cancel()
+		}
+	}()
+	return o.reply.Await(ctx)
 }
 
 // messageResponse is a response that holds file regions.
@@ -261,7 +272,11 @@ var errUnknownAPI = errors.New("unknown API key or version")
 // refuse logs what cannot be served; the connection ends, as Kafka does it.
 func (c *conn) refuse(frame []byte, why error) bool {
 	head := frame[:min(len(frame), 8)]
-	c.server.log.Info("request refused, the connection is closed", zap.Stringer("client", c.client.Client),
+	level := zap.InfoLevel
+	if errors.Is(why, api.ErrPanic) {
+		level = zap.ErrorLevel
+	}
+	c.server.log.Log(level, "request refused, the connection is closed", zap.Stringer("client", c.client.Client),
 		zap.Error(why), zap.Binary("header", head))
 	return false
 }

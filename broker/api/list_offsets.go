@@ -131,6 +131,10 @@ func listLegacy(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.
 		ap.ErrorCode = code(err)
 		return
 	}
+	if rp.MaxNumOffsets < 0 {
+		ap.ErrorCode = kerr.UnknownServerError.Code // what Kafka makes of it
+		return
+	}
 	i := replication.Uncommitted
 	if req.ReplicaID != -1 {
 		i = replication.Everything

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,25 +27,24 @@ type Route struct {
 // Flexible says whether a version of the API has tagged fields.
 func (r *Route) Flexible(version int16) bool { return version >= r.flexibleFrom }
 
-// Serve decodes a request's body and answers it. An error means that the body is not one of that version.
-func (r *Route) Serve(c *Call, body []byte) (Reply, error) {
+// Serve decodes a request's body and answers it. An error means that the body is not one of that version, or that
+// answering it panicked: a fault of ours must cost one connection, not the broker.
+func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s v%d: %w: %v\n%s", r.Name, c.Version, ErrPanic, p, debug.Stack())
+		}
+	}()
 	req := kmsg.RequestForKey(r.Key)
 	req.SetVersion(c.Version)
-	if err := readRequest(req, body); err != nil {
+	if err := req.ReadFrom(body); err != nil {
 		return Reply{}, fmt.Errorf("%s v%d: %w", r.Name, c.Version, err)
 	}
 	return r.serve(c, req), nil
 }
 
-// readRequest decodes, and turns what a decoder might run into on hostile bytes into an error.
-func readRequest(req kmsg.Request, body []byte) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("decode: %v", r)
-		}
-	}()
-	return req.ReadFrom(body)
-}
+// ErrPanic is a fault of the broker itself.
+var ErrPanic = errors.New("panic")
 
 // option adds to a route what most do not need.
 type option func(*Route)
