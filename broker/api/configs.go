@@ -185,7 +185,12 @@ func invalidValue(r resource, err error) error {
 	if ref := (*config.Refusal)(nil); errors.As(err, &ref) {
 		return err
 	}
-	return &config.Refusal{Err: kerr.InvalidConfig, Message: "Invalid config value for resource " + r.String() + ": " + err.Error(), Cause: nil}
+	return badConfig(r, err.Error())
+}
+
+// badConfig introduces what is wrong with a resource's config in Kafka's words.
+func badConfig(r resource, problem string) error {
+	return &config.Refusal{Err: kerr.InvalidConfig, Message: "Invalid config value for resource " + r.String() + ": " + problem}
 }
 
 // seal gives the settings as they are stored: new secrets encrypted, which takes password.encoder.secret. Secrets that
@@ -197,7 +202,7 @@ func (f *Configs) seal(ctx context.Context, r resource, settings map[string]stri
 			continue
 		}
 		if r.name == "" {
-			return nil, invalidValue(r, errors.New("Password config can be defined only at broker level")) //nolint:staticcheck // Kafka's text
+			return nil, badConfig(r, "Password config can be defined only at broker level")
 		}
 		stored, err := f.Store.EntityConfig(ctx, entityBrokers, r.entity())
 		if err != nil {
@@ -208,7 +213,7 @@ func (f *Configs) seal(ctx context.Context, r resource, settings map[string]stri
 		}
 		encoder := f.Settings.Static().PasswordEncoder()
 		if encoder == nil {
-			return nil, invalidValue(r, errors.New("Password encoder secret not configured")) //nolint:staticcheck // Kafka's text
+			return nil, badConfig(r, "Password encoder secret not configured")
 		}
 		encoded, err := encoder.Encode(value)
 		if err != nil {

@@ -24,6 +24,13 @@ func (c *Conflict) Error() string { return c.Text }
 // Unwrap makes a conflict an INVALID_CONFIG for whoever answers a client with it.
 func (c *Conflict) Unwrap() error { return kerr.InvalidConfig }
 
+// kafkaSays is an error with a text of Kafka's, capitals, full stops and all: clients show it, and people search for it.
+func kafkaSays(format string, args ...any) error { return text(fmt.Sprintf(format, args...)) }
+
+type text string
+
+func (t text) Error() string { return string(t) }
+
 // message is the text of a Java exception with this conflict.
 func (c *Conflict) message() string {
 	if c.plain {
@@ -69,7 +76,7 @@ func crossCheck(v view) (*Broker, []*Conflict) {
 
 func (c *checker) identity(b *Broker) {
 	if c.must("node.id") != c.must("broker.id") {
-		c.refuse([]string{"node.id", "broker.id"}, fmt.Errorf("You must set `node.id` to the same value as `broker.id`.")) //nolint:staticcheck // Kafka's text
+		c.refuse([]string{"node.id", "broker.id"}, kafkaSays("You must set `node.id` to the same value as `broker.id`."))
 	}
 	if b.BrokerIDGenerationEnable {
 		c.require(b.BrokerID >= -1 && b.BrokerID <= b.ReservedBrokerMaxID, []string{"broker.id", "reserved.broker.max.id"},
@@ -111,7 +118,7 @@ func (c *checker) storage(b *Broker) {
 		[]string{"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"},
 		"log.cleaner.min.compaction.lag.ms must not be greater than log.cleaner.max.compaction.lag.ms")
 	if codec := c.must("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
-		c.refuse([]string{"offsets.topic.compression.codec"}, fmt.Errorf("Unknown compression type id: %d", codec)) //nolint:staticcheck // Kafka's text
+		c.refuse([]string{"offsets.topic.compression.codec"}, kafkaSays("Unknown compression type id: %d", codec))
 	}
 }
 
@@ -188,13 +195,13 @@ func (c *checker) interBroker(b *Broker, protocolOf map[string]string, advertise
 	if name := c.word("inter.broker.listener.name"); name != "" {
 		if c.isSet("security.inter.broker.protocol") {
 			c.refuse([]string{"inter.broker.listener.name", "security.inter.broker.protocol"},
-				fmt.Errorf("Only one of inter.broker.listener.name and security.inter.broker.protocol should be set.")) //nolint:staticcheck // Kafka's text
+				kafkaSays("Only one of inter.broker.listener.name and security.inter.broker.protocol should be set."))
 		}
 		b.InterBrokerListener = strings.ToUpper(name)
 		var ok bool
 		if protocol, ok = protocolOf[b.InterBrokerListener]; !ok {
 			c.refuse([]string{"inter.broker.listener.name"},
-				fmt.Errorf("Listener with name %s defined in inter.broker.listener.name not found in listener.security.protocol.map.", b.InterBrokerListener)) //nolint:staticcheck // Kafka's text
+				kafkaSays("Listener with name %s defined in inter.broker.listener.name not found in listener.security.protocol.map.", b.InterBrokerListener))
 		}
 	}
 	// A cluster of one talks to nobody: a single listener of another name needs no inter-broker listener beside it.

@@ -192,7 +192,7 @@ func reconfigurable(old *state, next view, broker *Broker) error {
 	}
 	for _, l := range broker.Listeners {
 		if was, ok := old.broker.Listener(l.Name); ok && was.Protocol != l.Protocol {
-			return fmt.Errorf("Security protocol cannot be updated for existing listener %s", l.Name) //nolint:staticcheck // Kafka's text
+			return kafkaSays("Security protocol cannot be updated for existing listener %s", l.Name)
 		}
 	}
 	if conflicts := unsupported(next, broker); len(conflicts) > 0 {

@@ -54,10 +54,10 @@ func parseListeners(text string, protocolOf map[string]string, distinctPorts boo
 		}
 		l, err := parseListener(entry, protocolOf)
 		if err != nil {
-			return nil, fmt.Errorf("Error creating broker listeners from '%s': %w", text, err) //nolint:staticcheck // Kafka's text
+			return nil, kafkaSays("Error creating broker listeners from '%s': %v", text, err)
 		}
 		if slices.ContainsFunc(list, func(o Listener) bool { return o.Name == l.Name }) {
-			return nil, fmt.Errorf("Each listener must have a different name, listeners: %s", text) //nolint:staticcheck // Kafka's text
+			return nil, kafkaSays("Each listener must have a different name, listeners: %s", text)
 		}
 		list = append(list, l)
 	}
@@ -70,7 +70,7 @@ func parseListeners(text string, protocolOf map[string]string, distinctPorts boo
 func parseListener(entry string, protocolOf map[string]string) (Listener, error) {
 	m := endpointPattern.FindStringSubmatch(entry)
 	if m == nil {
-		return Listener{}, fmt.Errorf("Unable to parse %s to a broker endpoint", entry) //nolint:staticcheck // Kafka's text
+		return Listener{}, kafkaSays("Unable to parse %s to a broker endpoint", entry)
 	}
 	l := Listener{Name: strings.ToUpper(m[1]), Host: m[2]}
 	port, err := strconv.Atoi(m[3])
@@ -80,7 +80,7 @@ func parseListener(entry string, protocolOf map[string]string) (Listener, error)
 	l.Port = port
 	protocol, ok := protocolOf[l.Name]
 	if !ok {
-		return Listener{}, fmt.Errorf("No security protocol defined for listener %s", l.Name) //nolint:staticcheck // Kafka's text
+		return Listener{}, kafkaSays("No security protocol defined for listener %s", l.Name)
 	}
 	l.Protocol = protocol
 	return l, nil
@@ -111,11 +111,11 @@ func checkPorts(list []Listener, text string) error {
 		switch {
 		case v4 == 1 && v6 == 1 && len(same) == 2:
 		case v4+v6 == 0 || v4+v6 == 1:
-			return fmt.Errorf("Each listener must have a different port, listeners: %s", text) //nolint:staticcheck // Kafka's text
+			return kafkaSays("Each listener must have a different port, listeners: %s", text)
 		case v4+v6 == 2:
-			return fmt.Errorf("If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, listeners: %s, port: %d", text, port) //nolint:staticcheck // Kafka's text
+			return kafkaSays("If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, listeners: %s, port: %d", text, port)
 		default:
-			return fmt.Errorf("Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 address, listeners: %s, port: %d", text, port) //nolint:staticcheck // Kafka's text
+			return kafkaSays("Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 address, listeners: %s, port: %d", text, port)
 		}
 	}
 	return nil
@@ -127,11 +127,11 @@ func parseProtocolMap(text string) (map[string]string, error) {
 	for _, pair := range splitList(strings.TrimSpace(text)) {
 		at := strings.LastIndexByte(pair, ':')
 		if at < 0 {
-			return nil, fmt.Errorf("Error parsing configuration property 'listener.security.protocol.map': %q is not NAME:PROTOCOL", pair) //nolint:staticcheck // Kafka's text
+			return nil, kafkaSays("Error parsing configuration property 'listener.security.protocol.map': %q is not NAME:PROTOCOL", pair)
 		}
 		name, protocol := strings.TrimSpace(pair[:at]), strings.TrimSpace(pair[at+1:])
 		if !slices.Contains(protocols, strings.ToUpper(protocol)) {
-			return nil, fmt.Errorf("Invalid security protocol `%s` defined in listener.security.protocol.map (valid: %s)", protocol, strings.Join(protocols, ", ")) //nolint:staticcheck // Kafka's text
+			return nil, kafkaSays("Invalid security protocol `%s` defined in listener.security.protocol.map (valid: %s)", protocol, strings.Join(protocols, ", "))
 		}
 		m[strings.ToUpper(name)] = strings.ToUpper(protocol)
 	}
@@ -146,12 +146,12 @@ func parseIPLimits(text string) (map[string]int, error) {
 	for _, pair := range splitList(strings.TrimSpace(text)) {
 		at := strings.LastIndexByte(pair, ':')
 		if at < 0 {
-			return nil, fmt.Errorf("Error parsing configuration property 'max.connections.per.ip.overrides': %q is not host:limit", pair) //nolint:staticcheck // Kafka's text
+			return nil, kafkaSays("Error parsing configuration property 'max.connections.per.ip.overrides': %q is not host:limit", pair)
 		}
 		host := strings.TrimSpace(pair[:at])
 		n, err := strconv.ParseInt(strings.TrimSpace(pair[at+1:]), 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("Error parsing configuration property 'max.connections.per.ip.overrides': limit of %q is not a number", pair) //nolint:staticcheck // Kafka's text
+			return nil, kafkaSays("Error parsing configuration property 'max.connections.per.ip.overrides': limit of %q is not a number", pair)
 		}
 		if !hostPattern.MatchString(host) {
 			return nil, fmt.Errorf("max.connections.per.ip.overrides contains invalid addresses : %s", host)

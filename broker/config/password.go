@@ -108,7 +108,7 @@ func (e *PasswordEncoder) Encode(password string) (string, error) {
 }
 
 // errDecode says nothing of why: whoever guesses secrets must not learn from it.
-var errDecode = errors.New("Password could not be decoded") //nolint:staticcheck // Kafka's text
+var errDecode = kafkaSays("Password could not be decoded")
 
 // Decode decrypts what Encode, or a Java broker with the same secret, has stored.
 func (e *PasswordEncoder) Decode(encoded string) (string, error) {
