@@ -54,7 +54,7 @@ func (l *Log) Append(b record.Batch, o AppendInfo) (Appended, error) {
 	if dup {
 		return Appended{
 			First: stored.FirstOffset(), Last: stored.LastOffset, Duplicate: true, LogAppendTime: stored.Timestamp,
-			LogStart: l.start.Load(), Unsynced: c.FlushMessages == 1 && l.recovery.Load() <= stored.LastOffset,
+			LogStart: l.start.Load(), Unsynced: first-l.recovery.Load() >= c.FlushMessages && l.recovery.Load() <= stored.LastOffset,
 		}, nil
 	}
 	last := b.LastOffset()

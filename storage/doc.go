@@ -37,7 +37,9 @@
 //	pwrite of a batch, torn             part of a batch behind whole ones       cuts the part
 //	index entry                         memory only                             rebuilt by the scan
 //	roll: create of the next .log       old segment without index files, an     scans both from R on; the new one may be
-//	                                    empty new one; no snapshot yet          missing (machine): the old one is active again
+//	                                    empty new one; no snapshot yet          missing (machine): the old one is active
+//	                                                                            again; or the old one has lost its end while
+//	                                                                            the new one is there: what lies behind goes
 //	background flush: fsync of .log     durable bytes, R unchanged              scans it once more
 //	   .index, .timeindex, .txnindex    any of them, perhaps in part            R lies below: rebuilt
 //	   .snapshot                        whole, torn (CRC) or missing            an older one, and a longer replay
@@ -50,8 +52,10 @@
 //	   removal of .deleted              some left                               removed
 //	truncate: later segments renamed,   a log that is longer than asked         the caller truncates again, as its leader's
 //	   from the last backwards                                                  epochs demand
-//	   truncation of the .log           the wanted bytes; old index files       the segment holds R (lowered): rebuilt
+//	   fsync of what lies before        as above                                as above
+//	   truncation, fsync of the .log    the wanted bytes; old index files       the segment holds R (lowered): rebuilt
 //	   removal of its index files       segment without indexes                 rebuilt
+//	   fsync of the directory           the cut is durable                      nothing comes back
 //	   leader-epoch-checkpoint          epochs beyond the end                   dropped at load
 //	   removal of snapshots             snapshots beyond the end                removed at load
 //	truncate fully, before the create   no .log, log dir's start checkpoint     empty at the checkpointed start
@@ -73,6 +77,15 @@
 //   - bytesSinceIndex starts at 0 for a segment that was opened or truncated, as in Kafka; so index entries of the same
 //     batches differ after a restart, in both.
 //   - No snapshot is taken at the log start of an empty log, and one found there is removed at load, as in Kafka.
-//   - EpochsDirty and new file names wait for the flush that raises R. Only a truncation writes epochs at once: the old
+//   - Leader epochs and new file names wait for the flush that raises R. Only a truncation writes epochs at once: the old
 //     ones are then wrong, not just fewer.
+//   - What recovery or a truncation cuts off is cut durably, names included. Otherwise a second crash could bring it back
+//     behind, or below, what was appended in between.
+//   - The snapshot at a segment's base is written after the bytes before it are durable. So a segment that ends before the
+//     next one begins has lost something only if that snapshot is missing.
+//   - A truncation into a gap between batches gives an end that a restart does not find again, as in Kafka.
+//   - A load from a snapshot does not know of transactions that are decided but not yet committed, as in Kafka; the last
+//     stable offset is then the high watermark a moment early, and the transaction index tells what was aborted.
+//   - Followed batches that arrive together get one index entry together; a scan gives each its own. So a scan may fill an
+//     index that was not full.
 package storage

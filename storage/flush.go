@@ -83,6 +83,7 @@ func (l *Log) flush(active bool) error {
 		if err := l.syncSegment(s, sealed); err != nil {
 			return err
 		}
+		dirDirty = dirDirty || sealed // its index files have new names
 	}
 	for _, p := range pending {
 		if err := l.writeDurably(fileName(p.offset, snapshotSuffix), p.data); err != nil {
@@ -266,7 +267,7 @@ func (l *Log) SetTopicID(id [16]byte) error {
 	if err := checkpoint.WritePartition(l.fs, filepath.Join(l.dir, checkpoint.PartitionMetadata), id); err != nil {
 		return l.fail("write of "+checkpoint.PartitionMetadata, err)
 	}
-	l.metaDirty = false
+	l.metaOnDisk, l.metaDirty = true, false
 	l.logger.Debug("topic id", zap.Stringer("log", l))
 	return nil
 }

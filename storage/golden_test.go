@@ -170,7 +170,10 @@ func testOpenKafka(t *testing.T, name string) {
 	for _, e := range readExpected(t, name) {
 		t.Run(fmt.Sprintf("%s-%d", e.topic, e.partition), func(t *testing.T) {
 			dir := filepath.Join(g.dir, fmt.Sprintf("%s-%d", e.topic, e.partition))
-			before := readDir(t, dir)
+			var before map[string]string
+			if g.clean {
+				before = readDir(t, dir)
+			}
 			l, r := g.open(t, e)
 			if g.clean != (r.Segments == 0) || r.Cut != 0 || r.Removed != 0 {
 				t.Errorf("recovery did %+v", r)

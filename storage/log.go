@@ -67,6 +67,7 @@ type Log struct {
 	lastSnap   int64      // offset of the newest snapshot, or what stands in for it; no other is taken at it
 
 	epochsDirty, dirDirty, metaDirty bool // not durable yet: epochs, names in the directory, partition.metadata
+	metaOnDisk                       bool // partition.metadata is there
 	deletions                        []*deletion
 }
 

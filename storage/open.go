@@ -92,9 +92,10 @@ type loader struct {
 	c   *Config
 	did Recovery
 
-	found      map[int64]*present
-	rebuilt    bool // recover has made the producers what they are at the end
-	background bool // sealed segments were recovered and are to be made durable
+	found        map[int64]*present
+	hadSnapshots []int64 // before any was removed
+	rebuilt      bool    // recover has made the producers what they are at the end
+	background   bool    // sealed segments were recovered and are to be made durable
 }
 
 // present is which files of a segment there are.
@@ -304,6 +305,9 @@ func (ld *loader) openSegments(infos []vfs.Info) (segments, error) {
 	ld.found = map[int64]*present{}
 	for _, info := range infos {
 		at, suffix, ok := parseName(info.Name)
+		if info.Name == checkpoint.PartitionMetadata {
+			ld.metaOnDisk = true
+		}
 		if !ok || info.Dir {
 			continue
 		}
@@ -328,6 +332,7 @@ func (ld *loader) openSegments(infos []vfs.Info) (segments, error) {
 		}
 	}
 	slices.Sort(ld.snapshots)
+	ld.hadSnapshots = slices.Clone(ld.snapshots)
 	var list segments
 	for _, base := range slices.Sorted(maps.Keys(ld.found)) {
 		p := ld.found[base]

@@ -32,12 +32,12 @@ func (l *Log) materialise(s *segment) error {
 	if err := l.fs.MkdirAll(l.dir); err != nil {
 		return l.fail("mkdir", err)
 	}
-	if id := l.topicID.Load(); id != nil && len(l.snapshots) == 0 && s.base == l.list()[0].base {
+	if id := l.topicID.Load(); id != nil && !l.metaOnDisk {
 		// Not synced: nothing is lost with it before the first flush, which writes it again, durably.
 		if err := vfs.WriteFile(l.fs, filepath.Join(l.dir, checkpoint.PartitionMetadata), checkpoint.EncodePartition(*id)); err != nil {
 			return l.fail("write of "+checkpoint.PartitionMetadata, err)
 		}
-		l.metaDirty = true
+		l.metaOnDisk, l.metaDirty = true, true
 	}
 	return l.createFile(s)
 }
