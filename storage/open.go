@@ -2,19 +2,16 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
 	"barnabas/storage/checkpoint"
 	"barnabas/storage/clock"
 	"barnabas/storage/index"
-	"barnabas/storage/producers"
 	"barnabas/storage/vfs"
 )
 
@@ -168,122 +165,6 @@ func (ld *loader) begin(at int64, dir bool) {
 	if !dir {
 		ld.epochs.Clear()
 	}
-}
-
-// listing lists the directory, after dealing with what interrupted deletions and compactions left; nil without a directory.
-func (ld *loader) listing() ([]vfs.Info, error) {
-	infos, err := ld.fs.ReadDir(ld.dir)
-	if isMissing(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	changed, err := ld.tidy(infos)
-	if err != nil || !changed {
-		return slices.Clip(append([]vfs.Info{}, infos...)), err
-	}
-	return ld.fs.ReadDir(ld.dir)
-}
-
-// tidy removes .deleted and .cleaned files and finishes swaps, as Kafka does: a .swap whose base is not below the
-// smallest .cleaned belongs to a split that did not come to its end.
-func (ld *loader) tidy(infos []vfs.Info) (changed bool, err error) {
-	minCleaned := int64(math.MaxInt64)
-	var swaps []string
-	for _, info := range infos {
-		switch filepath.Ext(info.Name) {
-		case deletedSuffix:
-			changed = true
-			if err := ld.fs.Remove(filepath.Join(ld.dir, info.Name)); err != nil {
-				return false, err
-			}
-		case cleanedSuffix:
-			changed = true
-			if at, _, ok := parseName(info.Name); ok {
-				minCleaned = min(minCleaned, at)
-			}
-		case swapSuffix:
-			changed = true
-			swaps = append(swaps, info.Name)
-		}
-	}
-	if !changed {
-		return false, nil
-	}
-	var valid []string
-	for _, name := range swaps {
-		if at, _, ok := parseName(name); ok && at < minCleaned {
-			valid = append(valid, name)
-		} else if err := ld.fs.Remove(filepath.Join(ld.dir, name)); err != nil {
-			return false, err
-		}
-	}
-	for _, info := range infos {
-		if filepath.Ext(info.Name) == cleanedSuffix {
-			if err := ld.fs.Remove(filepath.Join(ld.dir, info.Name)); err != nil {
-				return false, err
-			}
-		}
-	}
-	return true, ld.swapIn(infos, valid)
-}
-
-// swapIn removes the originals that complete swap files replace, then gives those their names. A crash in between finds
-// the swap files again.
-func (ld *loader) swapIn(infos []vfs.Info, swaps []string) error {
-	from, upTo := int64(math.MaxInt64), int64(math.MinInt64)
-	for _, name := range swaps {
-		base, suffix, _ := parseName(name)
-		if suffix != logSuffix+swapSuffix {
-			continue
-		}
-		next, err := ld.endOfFile(filepath.Join(ld.dir, name), base)
-		if err != nil {
-			return err
-		}
-		from, upTo = min(from, base), max(upTo, next)
-	}
-	for _, info := range infos {
-		at, suffix, ok := parseName(info.Name)
-		if !ok || at < from || at >= upTo || strings.HasSuffix(suffix, swapSuffix) {
-			continue
-		}
-		if err := ld.fs.Remove(filepath.Join(ld.dir, info.Name)); err != nil && !isMissing(err) {
-			return err
-		}
-	}
-	for _, name := range swaps {
-		path := filepath.Join(ld.dir, name)
-		if err := ld.fs.Rename(path, strings.TrimSuffix(path, swapSuffix)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// endOfFile is the offset behind the last batch of a .log file.
-func (ld *loader) endOfFile(path string, base int64) (int64, error) {
-	f, err := ld.fs.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil || size == 0 {
-		return base, err
-	}
-	m, err := f.Map(size, false)
-	if err != nil {
-		return 0, err
-	}
-	defer m.Close()
-	end := base
-	err = m.View(func(b []byte) error {
-		_ = walkBytes(b, 0, size, func(e entry, _ []byte) bool { end = e.last + 1; return true })
-		return nil
-	})
-	return end, err
 }
 
 // loadEpochs reads the leader epoch checkpoint. One that cannot be understood is made anew from the whole log.
@@ -469,125 +350,5 @@ func (ld *loader) settleEnd() error {
 		ld.takeSnapshot(end)
 	}
 	ld.settle()
-	return nil
-}
-
-// straySnapshots removes the snapshots that are of no use: beyond the end, not above the start, and those at no segment's
-// base, of which the newest stays when it lies in the active segment.
-func (ld *loader) straySnapshots(start, end int64) error {
-	list := ld.Log.list()
-	newest := int64(-1)
-	for _, at := range ld.snapshots {
-		if at <= end && at >= list.active().base {
-			newest = max(newest, at)
-		}
-	}
-	var kept []int64
-	for _, at := range ld.snapshots {
-		pending := slices.ContainsFunc(ld.pending, func(p snapshot) bool { return p.offset == at })
-		i := list.floor(at)
-		if pending || at <= end && at > start && (at == newest || i >= 0 && list[i].base == at) {
-			kept = append(kept, at)
-			continue
-		}
-		if err := ld.fs.Remove(filepath.Join(ld.dir, fileName(at, snapshotSuffix))); err != nil && !isMissing(err) {
-			return err
-		}
-	}
-	ld.snapshots = kept
-	return nil
-}
-
-// loadProducers fills the table after a clean stop.
-func (ld *loader) loadProducers(start, end int64) error {
-	if len(ld.snapshots) == 0 && ld.o.Clean {
-		// Nobody kept producers here, or there was nothing to keep. Snapshots of nothing spare a later start the scan.
-		ld.lastSnap = start
-		list := ld.Log.list()
-		if n := len(list); n > 1 {
-			ld.takeSnapshot(list[n-2].base)
-		}
-		ld.takeSnapshot(list.active().base)
-		ld.takeSnapshot(end)
-		return nil
-	}
-	return ld.reloadProducers(end)
-}
-
-// newestSnapshot loads the newest usable snapshot not above an offset, removing the corrupt ones, and says where it ends;
-// start when there is none.
-func (l *Log) newestSnapshot(upTo int64) (states []producers.State, at int64, err error) {
-	for i := len(l.snapshots) - 1; i >= 0; i-- {
-		at := l.snapshots[i]
-		if at > upTo || at <= l.start.Load() {
-			continue
-		}
-		b, err := l.readSnapshot(at)
-		if err == nil {
-			if states, err = producers.DecodeSnapshot(b); err == nil {
-				return states, at, nil
-			}
-		}
-		if !errors.Is(err, producers.ErrSnapshot) && !isMissing(err) {
-			return nil, 0, err
-		}
-		l.logger.Warn("producer snapshot is of no use", zap.Stringer("log", l), zap.Int64("offset", at), zap.Error(err))
-		if err := l.fs.Remove(filepath.Join(l.dir, fileName(at, snapshotSuffix))); err != nil && !isMissing(err) {
-			return nil, 0, err
-		}
-		l.snapshots = slices.Delete(l.snapshots, i, i+1)
-	}
-	return nil, max(l.start.Load(), l.list()[0].base), nil
-}
-
-func (l *Log) readSnapshot(at int64) ([]byte, error) {
-	for _, p := range l.pending {
-		if p.offset == at {
-			return p.data, nil
-		}
-	}
-	return vfs.ReadFile(l.fs, filepath.Join(l.dir, fileName(at, snapshotSuffix)), 1<<30)
-}
-
-// reloadProducers makes the table what it was when the log ended at an offset: from the newest snapshot and the batches
-// behind it.
-func (l *Log) reloadProducers(end int64) error {
-	states, at, err := l.newestSnapshot(end)
-	if err != nil {
-		return l.fail("read of snapshot", err)
-	}
-	l.producers.Load(states, l.now(), l.config.Load().ProducerExpirationMs)
-	l.lastSnap = at
-	if err := l.replay(at, end); err != nil {
-		return err
-	}
-	l.settle()
-	return nil
-}
-
-// replay applies the batches in [from, upTo) to the producers.
-func (l *Log) replay(from, upTo int64) error {
-	list := l.list()
-	for i := max(list.floor(from), 0); i < len(list) && list[i].base < upTo; i++ {
-		s := list[i]
-		pos, err := s.position(from)
-		if err != nil {
-			return l.readError(err)
-		}
-		err = s.mapped(func(b []byte) error {
-			return walkBytes(b, pos, int64(len(b)), func(e entry, b []byte) bool {
-				if e.first >= upTo {
-					return false
-				}
-				if e.magic == 2 {
-					l.replayed(b)
-				}
-				return true
-			})
-		})
-		if err != nil {
-			return l.readError(fmt.Errorf("replay of segment %d: %w", s.base, err))
-		}
-	}
 	return nil
 }
