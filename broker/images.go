@@ -21,6 +21,15 @@ type Partitions interface {
 	Stop(tp cluster.TopicPartition, remove bool) error
 }
 
+// TopicSettings are the settings that topics have of their own. When a topic is created, nothing but its node tells of them.
+type TopicSettings interface {
+	// Learn puts the settings of a topic into effect, before this broker takes a role in it. With fresh the topic has
+	// just been created: what is known of an earlier one of that name is void.
+	Learn(ctx context.Context, topic string, fresh bool) error
+	// Forget drops the settings of a topic that is gone.
+	Forget(topic string)
+}
+
 // Role is a role that a partition of this broker has taken.
 type Role struct {
 	Partition cluster.TopicPartition
@@ -48,8 +57,9 @@ type Images struct {
 	partitions Partitions
 	log        *zap.Logger
 
-	mu        sync.Mutex // held while a push is worked in; guards listeners
+	mu        sync.Mutex // held while a push is worked in; guards listeners and settings
 	listeners []func(Change)
+	settings  TopicSettings
 
 	current atomic.Pointer[cluster.Image]
 	// version rises with every picture; who waits for one hangs a bell on it.
@@ -93,9 +103,16 @@ func (im *Images) Listen(f func(Change)) {
 	im.listeners = append(im.listeners, f)
 }
 
+// LearnFrom has topics' settings learnt before roles are taken, and forgotten when a topic is gone.
+func (im *Images) LearnFrom(s TopicSettings) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.settings = s
+}
+
 // Push works in what the controller says. Refusals: STALE_BROKER_EPOCH when it is meant for an earlier registration of
 // this broker, STALE_CONTROLLER_EPOCH when it comes from a controller that has been replaced.
-func (im *Images) Push(_ context.Context, p cluster.Push) cluster.PushResult {
+func (im *Images) Push(ctx context.Context, p cluster.Push) cluster.PushResult {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	old := im.Current()
@@ -108,7 +125,10 @@ func (im *Images) Push(_ context.Context, p cluster.Push) cluster.PushResult {
 	}
 	change := Change{Old: old, Stopped: p.Stop}
 	var result cluster.PushResult
-	im.takeRoles(p.Roles, &change, &result)
+	for _, t := range p.Roles {
+		im.learn(ctx, old, t)
+		im.takeRoles(t, &change, &result)
+	}
 	change.New, change.Gone = next(old, p)
 	for _, f := range im.listeners {
 		f(change)
@@ -116,27 +136,42 @@ func (im *Images) Push(_ context.Context, p cluster.Push) cluster.PushResult {
 	im.current.Store(change.New)
 	im.version.Advance(im.version.Get() + 1)
 	im.stop(p.Stop, &result)
+	for _, t := range change.Gone {
+		if im.settings != nil && change.New.Topics[t.Name] == nil {
+			im.settings.Forget(t.Name)
+		}
+	}
 	return result
 }
 
-// takeRoles gives partitions their roles.
-func (im *Images) takeRoles(roles []cluster.TopicStates, change *Change, result *cluster.PushResult) {
-	for _, t := range roles {
-		for _, st := range t.Partitions {
-			tp := cluster.TopicPartition{Topic: t.Topic, Partition: st.ID}
-			var err error
-			if slices.Contains(st.Replicas, im.self) {
-				err = im.partitions.Become(tp, t.ID, st)
-			} else {
-				err = kerr.UnknownTopicOrPartition
-			}
-			if err != nil {
-				im.log.Warn("role not taken", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
-				note(&result.Roles, tp, err)
-				continue
-			}
-			change.Roles = append(change.Roles, Role{tp, t.ID, st})
+// learn makes sure that a topic's settings are known before a partition of it is opened with them.
+func (im *Images) learn(ctx context.Context, old *cluster.Image, t cluster.TopicStates) {
+	known := old.Topics[t.Topic]
+	if im.settings == nil || known != nil && known.ID == t.ID {
+		return
+	}
+	fresh := slices.ContainsFunc(t.Partitions, func(st cluster.PartitionState) bool { return st.IsNew })
+	if err := im.settings.Learn(ctx, t.Topic, fresh); err != nil {
+		im.log.Warn("settings of a topic cannot be read now, those of the broker hold for it meanwhile", zap.String("topic", t.Topic), zap.Error(err))
+	}
+}
+
+// takeRoles gives partitions of a topic their roles.
+func (im *Images) takeRoles(t cluster.TopicStates, change *Change, result *cluster.PushResult) {
+	for _, st := range t.Partitions {
+		tp := cluster.TopicPartition{Topic: t.Topic, Partition: st.ID}
+		var err error
+		if slices.Contains(st.Replicas, im.self) {
+			err = im.partitions.Become(tp, t.ID, st)
+		} else {
+			err = kerr.UnknownTopicOrPartition
 		}
+		if err != nil {
+			im.log.Warn("role not taken", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
+			note(&result.Roles, tp, err)
+			continue
+		}
+		change.Roles = append(change.Roles, Role{tp, t.ID, st})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,21 +23,26 @@ type settingsWatch struct {
 	clock clock.Clock
 	log   *zap.Logger
 	// apply is given an entity's whole config: its type and name are those of store.ConfigPath. No config means that
-	// the entity has gone. It is called by one goroutine at a time.
+	// the entity has gone. Calls come one after the other.
 	apply func(entityType, name string, config map[string]string)
 
-	last  int64 // the highest note that was seen, -1 for none
+	mu    sync.Mutex // guards all below; held while apply runs
+	last  int64      // the highest note that was seen, -1 for none
 	known map[entity]bool
+	// again holds a token when something could not be read and everything must be.
+	again chan struct{}
 }
 
 type entity struct{ kind, name string }
 
 func newSettingsWatch(s store.Store, c clock.Clock, log *zap.Logger, apply func(entityType, name string, config map[string]string)) *settingsWatch {
-	return &settingsWatch{store: s, clock: c, log: log, apply: apply, last: -1, known: map[entity]bool{}}
+	return &settingsWatch{store: s, clock: c, log: log, apply: apply, last: -1, known: map[entity]bool{}, again: make(chan struct{}, 1)}
 }
 
 // Load applies all settings as they are now. The broker must not serve before it has returned; Run comes after it.
 func (w *settingsWatch) Load(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err := store.MakeSure(ctx, w.store, store.ConfigChangesPath); err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
@@ -105,6 +111,36 @@ func (w *settingsWatch) children(ctx context.Context, path string) ([]string, er
 	return names, err
 }
 
+// Learn applies the settings of a topic, of whose creation no note tells: if it is fresh, or was never heard of. What
+// cannot be read now is read later by Run.
+func (w *settingsWatch) Learn(ctx context.Context, topic string, fresh bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := entity{store.ConfigTopics, topic}
+	if w.known[e] && !fresh {
+		return nil
+	}
+	err := w.read(ctx, e)
+	if err != nil {
+		select {
+		case w.again <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+// Forget applies that a topic has no settings any more.
+func (w *settingsWatch) Forget(topic string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := entity{store.ConfigTopics, topic}
+	if w.known[e] {
+		delete(w.known, e)
+		w.apply(e.kind, e.name, nil)
+	}
+}
+
 // read applies an entity as it is now.
 func (w *settingsWatch) read(ctx context.Context, e entity) error {
 	data, _, err := w.store.Get(ctx, store.ConfigPath(e.kind, e.name))
@@ -131,28 +167,29 @@ func (w *settingsWatch) read(ctx context.Context, e entity) error {
 func (w *settingsWatch) Run(ctx context.Context) error {
 	for {
 		err := w.follow(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, store.ErrClosed) {
-			return err
-		}
-		w.log.Info("reading all settings again", zap.Error(err))
-		if _, _, err = w.store.Session(ctx); err == nil {
-			err = w.Load(ctx)
-		}
-		if err == nil {
-			continue
-		}
-		if errors.Is(err, store.ErrClosed) {
-			return err
-		}
-		select {
-		case <-w.clock.After(100 * time.Millisecond):
-		case <-ctx.Done():
+		for err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if errors.Is(err, store.ErrClosed) {
+				return err
+			}
+			w.log.Info("reading all settings again", zap.Error(err))
+			if _, _, err = w.store.Session(ctx); err == nil {
+				err = w.Load(ctx)
+			}
+			if err == nil {
+				break
+			}
+			select {
+			case <-w.clock.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
 		}
 	}
 }
+
+var errReadAgain = errors.New("settings could not be read")
 
 // follow works notes in, one watch after the other; it returns when that fails.
 func (w *settingsWatch) follow(ctx context.Context) error {
@@ -169,6 +206,8 @@ func (w *settingsWatch) follow(ctx context.Context) error {
 			if e.Err != nil {
 				return e.Err
 			}
+		case <-w.again:
+			return errReadAgain
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -177,6 +216,8 @@ func (w *settingsWatch) follow(ctx context.Context) error {
 
 // workIn reads what new notes name, in order, and deletes notes that are old.
 func (w *settingsWatch) workIn(ctx context.Context, notes []string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	fresh := map[string]bool{}
 	for _, name := range notes { // in ascending order of their numbers
 		n, ok := store.SequenceOf(name)

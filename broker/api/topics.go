@@ -3,10 +3,7 @@ package api
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"barnabas/broker/config"
 	"barnabas/coordinator/controller"
@@ -90,48 +87,4 @@ func refusalText(err error) *string {
 		return &r.Message
 	}
 	return nil
-}
-
-// AutoCreate creates a topic that somebody has asked for, with the broker's default counts, or, if it is one of Kafka's
-// own, with that topic's counts and settings. It returns once the picture has its leaders. An existing topic is fine.
-func (t *Topics) AutoCreate(ctx context.Context, topic string) error {
-	n := controller.NewTopic{Name: topic, Partitions: -1, ReplicationFactor: -1}
-	b := t.Settings.Broker()
-	switch topic {
-	case cluster.OffsetsTopic:
-		n.Partitions, n.ReplicationFactor = b.OffsetsTopicPartitions, b.OffsetsTopicReplication
-		n.Configs = texts("cleanup.policy", "compact", "compression.type", "producer", "segment.bytes", strconv.Itoa(b.OffsetsTopicSegmentBytes))
-	case cluster.TransactionsTopic:
-		n.Partitions, n.ReplicationFactor = b.TransactionStateLogPartitions, b.TransactionStateLogReplication
-		n.Configs = texts("cleanup.policy", "compact", "compression.type", "uncompressed", "segment.bytes", strconv.Itoa(b.TransactionStateLogSegmentBytes),
-			"min.insync.replicas", strconv.Itoa(b.TransactionStateLogMinISR), "unclean.leader.election.enable", "false")
-	}
-	if cluster.Internal(topic) && b.Alone() {
-		n.ReplicationFactor = 1 // the default of 3 is for clusters
-	}
-	_, err := t.Admin.CreateTopic(ctx, n, false)
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return err
-	}
-	return t.Images.Await(ctx, func(img *cluster.Image) bool {
-		known := img.Topics[topic]
-		return known != nil && led(img, topic, int32(len(known.Partitions)))
-	})
-}
-
-// Ensure is AutoCreate under the name by which coordinators ask for their topics.
-func (t *Topics) Ensure(ctx context.Context, topic string) error {
-	if known := t.Images.Current().Topics[topic]; known != nil {
-		return nil
-	}
-	return t.AutoCreate(ctx, topic)
-}
-
-// texts makes settings of names and values that alternate.
-func texts(pairs ...string) map[string]*string {
-	m := make(map[string]*string, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = &pairs[i+1]
-	}
-	return m
 }
