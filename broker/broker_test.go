@@ -2,7 +2,11 @@ package broker_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -83,5 +87,89 @@ func TestAGroupTakesUpWhereItLeftAfterARestart(t *testing.T) {
 	}
 	if o, ok := offsets.Lookup("t", 0); !ok || o.At != 3 {
 		t.Fatalf("%+v", o)
+	}
+}
+
+func TestSeveralBrokersInOneProcess(t *testing.T) {
+	a, b := start(t, t.TempDir()), start(t, t.TempDir())
+	for i, x := range []*broker.Broker{a, b} {
+		c := client(t, x)
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "same", Value: []byte{byte(i)}}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		ends, err := kadm.NewClient(c).ListEndOffsets(t.Context(), "same")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, _ := ends.Lookup("same", 0); o.Offset != 1 {
+			t.Fatalf("broker %d has %d records", i, o.Offset)
+		}
+	}
+	if a.ClusterID() == b.ClusterID() {
+		t.Fatal("one cluster")
+	}
+}
+
+func TestASecondBrokerOnTheSameFolderIsRefused(t *testing.T) {
+	folder := t.TempDir()
+	start(t, folder)
+	config, err := broker.Alone("127.0.0.1:0", folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := broker.Start(t.Context(), broker.Options{Config: config}); err == nil || !strings.Contains(err.Error(), folder) {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestAPortInUseIsRefusedByName(t *testing.T) {
+	a := start(t, t.TempDir())
+	config, err := broker.Alone(a.Addr(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := broker.Start(t.Context(), broker.Options{Config: config}); err == nil || !strings.Contains(err.Error(), a.Addr()) {
+		t.Fatalf("%v", err)
+	}
+}
+
+// A Kafka directory is served without its ZooKeeper; what its settings were is not known, so nothing of it may expire.
+func TestLogsWithoutAStoreAreTakenIn(t *testing.T) {
+	folder := t.TempDir()
+	b := start(t, folder)
+	c := client(t, b)
+	old := time.UnixMilli(1_700_000_000_000)
+	if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "old", Value: []byte("v"), Timestamp: old}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	id, node := b.ClusterID(), b.NodeID()
+	c.Close()
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(folder, "coordination-store.db")); err != nil {
+		t.Fatal(err)
+	}
+	b = start(t, folder)
+	if b.ClusterID() != id || b.NodeID() != node {
+		t.Fatalf("cluster %s, node %d; were %s and %d", b.ClusterID(), b.NodeID(), id, node)
+	}
+	admin := kadm.NewClient(client(t, b))
+	configs, err := admin.DescribeTopicConfigs(t.Context(), "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, err := configs.On("old", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range on.Configs {
+		if entry.Key == "retention.ms" && entry.MaybeValue() != "-1" {
+			t.Fatalf("retention.ms is %s", entry.MaybeValue())
+		}
+	}
+	got := client(t, b, kgo.ConsumeTopics("old")).PollFetches(t.Context()).Records()
+	if len(got) != 1 || string(got[0].Value) != "v" {
+		t.Fatalf("%d records", len(got))
 	}
 }
