@@ -86,6 +86,11 @@ func (s *Sender) region(r Region) error {
 			case err == unix.EINTR:
 			case err != nil:
 				failed = fmt.Errorf("sendfile: %w", err)
+				if err == unix.EIO {
+					// Only whoever reads learns of a failing disk, so the region's owner must read.
+					_, readErr := r.ReadInto(make([]byte, r.Len()))
+					failed = errors.Join(failed, readErr)
+				}
 				return true
 			case n == 0:
 				failed = fmt.Errorf("sendfile: %w", io.ErrUnexpectedEOF)
