@@ -73,6 +73,7 @@ type Broker struct {
 	closers   []func() error // of the store, in the order of closing
 
 	topics       *topics
+	watch        *settingsWatch
 	partitions   *replication.Manager
 	images       *Images
 	registration *registration

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap/zaptest"
 
@@ -171,5 +173,21 @@ func TestLogsWithoutAStoreAreTakenIn(t *testing.T) {
 	got := client(t, b, kgo.ConsumeTopics("old")).PollFetches(t.Context()).Records()
 	if len(got) != 1 || string(got[0].Value) != "v" {
 		t.Fatalf("%d records", len(got))
+	}
+}
+
+// Topics once took their own settings only when these were altered: the first records into a topic that was created with
+// some were held to the broker's defaults.
+func TestATopicsOwnSettingsHoldFromItsFirstRecord(t *testing.T) {
+	b := start(t, t.TempDir())
+	admin := kadm.NewClient(client(t, b))
+	small := "100"
+	if _, err := admin.CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &small}, "small"); err != nil {
+		t.Fatal(err)
+	}
+	producer := client(t, b, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	err := producer.ProduceSync(t.Context(), &kgo.Record{Topic: "small", Value: make([]byte, 200)}).FirstErr()
+	if !errors.Is(err, kerr.MessageTooLarge) {
+		t.Fatalf("%v", err)
 	}
 }

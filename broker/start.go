@@ -180,6 +180,7 @@ func (b *Broker) loadSettings(ctx context.Context) error {
 	if err := watch.Load(ctx); err != nil {
 		return err
 	}
+	b.watch = watch
 	b.running.Go(func() { _ = watch.Run(b.ctx) })
 	return nil
 }
@@ -228,6 +229,7 @@ func (b *Broker) joinCluster(ctx context.Context) error {
 		Patience: milliseconds(c.ZooKeeperSessionTimeoutMs) + registrationMargin,
 	})
 	b.images = NewImages(b.self, b.clusterID, b.registration.Epoch, b.partitions, b.log.Named("images"))
+	b.images.LearnFrom(b.watch)
 	b.admin = controller.NewAdmin(controller.AdminOptions{
 		Store: b.store, Self: b.self, Image: b.images.Current, Topics: b.settings, Logger: b.log.Named("admin"),
 		Defaults: func() (int32, int16) {
