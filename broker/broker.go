@@ -37,6 +37,7 @@ import (
 	"barnabas/replication"
 	"barnabas/storage"
 	"barnabas/storage/clock"
+	"barnabas/storage/vfs"
 )
 
 // Options of Start.
@@ -45,8 +46,9 @@ type Options struct {
 	Config *config.Static
 	// Logger gets what the broker has to say; nil is silence.
 	Logger *zap.Logger
-	// Clock is for tests; nil is the machine's.
+	// Clock and FS are for tests; nil is the machine's. The embedded store uses the machine's file system always.
 	Clock clock.Clock
+	FS    vfs.FS
 }
 
 // Alone is the config of a broker by itself: no ZooKeeper, its data in folder, listening on address ("127.0.0.1:0" for
@@ -63,6 +65,7 @@ func Alone(address, folder string) (*config.Static, error) {
 type Broker struct {
 	settings *config.Settings
 	clock    clock.Clock
+	fs       vfs.FS
 	log      *zap.Logger
 	loggers  *config.Loggers
 
@@ -103,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if o.Clock == nil {
 		o.Clock = clock.Real
 	}
-	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, done: make(chan struct{})}
+	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, fs: o.FS, done: make(chan struct{})}
 	b.loggers, b.log = config.LoggersOf(o.Logger)
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if err := b.start(ctx); err != nil {

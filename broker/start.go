@@ -56,6 +56,7 @@ func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millis
 func (b *Broker) openDirs(context.Context) (err error) {
 	c := b.settings.Broker()
 	b.logs, err = storage.OpenDirs(storage.Options{
+		FS:              b.fs,
 		Clock:           b.clock,
 		Logger:          b.log.Named("storage"),
 		Dirs:            c.LogDirs,
