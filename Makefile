@@ -7,6 +7,7 @@ BIN      := bin/barnabas
 LISTEN   ?= 127.0.0.1:9092
 DATA     ?= ./data
 FUZZTIME ?= 60s
+PEERS    := $(or $(BARNABAS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/barnabas-peers)
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
@@ -29,8 +30,9 @@ unit: ## vet, the layering of the rooms, every package's tests with the race det
 peers: ## install the pinned real clients and Apache Kafka into the cache (BARNABAS_CACHE)
 	@bash integration/setup/all.sh
 
-integration: build ## the suite against real clients and Apache Kafka (RUN=pattern picks tests)
+integration: build ## the suite against real clients, Apache Kafka and ZooKeeper (RUN=pattern picks tests)
 	$(GO) test -tags integration -timeout 40m -p 1 -count 1 $(if $(RUN),-run '$(RUN)') ./integration/...
+	$(if $(RUN),,BARNABAS_ZK_JARS=$(PEERS)/kafka-3.9.2 $(GO) test -tags integration -timeout 10m -count 1 ./coordinator/store/zk)
 
 race: ## every package's tests with the race detector, three times, in random order
 	$(GO) test -race -shuffle on -count 3 ./...
