@@ -22,8 +22,14 @@
 //   - For the same reason offset deltas are checked only in compressed batches, where a gap is answered by
 //     UNKNOWN_SERVER_ERROR (Kafka falls over its own lax reader when it tries to mend it), and a record with a timestamp
 //     below -1 is taken unless the batch has to be rebuilt.
-//   - A producer may flag its batch LogAppendTime: its records then all have the maximal timestamp; the flag is cleared
-//     on a CreateTime topic, and refused on a LogAppendTime one.
+//   - A producer may flag its batch LogAppendTime: its records then all have the maximal timestamp. On a CreateTime topic
+//     the flag is cleared and the maximum stays, though the records now show their own times again; a LogAppendTime topic
+//     refuses it.
+//   - What follows a batch is junk only if it is no whole entry; that is looked at before its header is, or a tail that
+//     happens to look like a broken batch would get a good one refused.
+//   - Old messages whose key or value length does not fit, under a right CRC, are UNKNOWN_SERVER_ERROR, and when that is
+//     found depends on whether Kafka needs the lengths before or after it judges (see convertSet).
+//   - A rebuilt batch keeps header keys to the byte. Kafka replaces there what is not UTF-8.
 //   - Damaged compressed data is UNKNOWN_SERVER_ERROR, damaged records inside well compressed data are INVALID_RECORD.
 //   - Bits 6 and 7 of the attributes that a client sets stay if the batch is stored untouched, bit 7 is lost if the
 //     timestamp is rewritten, both are if the batch is rebuilt.

@@ -63,11 +63,11 @@ func Next(b []byte) (entry, rest []byte, err error) {
 		return nil, b, corrupt("Invalid magic found in record: %d", magic)
 	}
 	total := LogOverhead + int(size)
-	if magic == magicV2 && total < BatchOverhead {
-		return nil, b, corrupt("Record batch is corrupt (the size %d is smaller than the minimum allowed overhead %d)", total, BatchOverhead)
-	}
 	if total > len(b) {
 		return nil, b, ErrShort
+	}
+	if magic == magicV2 && total < BatchOverhead {
+		return nil, b, corrupt("Record batch is corrupt (the size %d is smaller than the minimum allowed overhead %d)", total, BatchOverhead)
 	}
 	return b[:total:total], b[total:], nil
 }

@@ -81,11 +81,11 @@ func (in *inspection) walk(b []byte, count int32, strict bool) error {
 				return err
 			}
 		}
+		if strict && p-start != int(size) {
+			return fmt.Errorf("record %d has another length than %d", i, size)
+		}
 		if p > len(b) {
 			return errCut
-		}
-		if strict && p-start != int(size) {
-			return fmt.Errorf("record %d has %d bytes, not %d", i, p-start, size)
 		}
 		if ts += in.base; in.flagged {
 			ts = in.base

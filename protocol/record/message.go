@@ -47,15 +47,28 @@ func (m message) timestamp() int64 {
 
 // parts are key and value, nil for null. What follows the value is not looked at, as it is not by Kafka.
 func (m message) parts() (key, value []byte, ok bool) {
-	at := offMessageKeyV0
-	if m.magic() > 0 {
-		at = offMessageKeyV1
-	}
-	if key, at, ok = sized(m, at); !ok {
+	var at int
+	if key, at, ok = sized(m, m.keyAt()); !ok {
 		return nil, nil, false
 	}
 	value, _, ok = sized(m, at)
 	return key, value, ok
+}
+
+func (m message) keyAt() int {
+	if m.magic() == 0 {
+		return offMessageKeyV0
+	}
+	return offMessageKeyV1
+}
+
+// keySize is the length in front of the key, negative for null.
+func (m message) keySize() (n int32, ok bool) {
+	at := m.keyAt()
+	if at+4 > len(m) {
+		return 0, false
+	}
+	return int32(binary.BigEndian.Uint32(m[at:])), true
 }
 
 func sized(b []byte, at int) (field []byte, next int, ok bool) {
@@ -78,12 +91,22 @@ type inner struct {
 	message
 	offset int64
 	time   int64
-	// logAppendTime goes with time: it is the wrapper's, as the time then is.
-	logAppendTime bool
+	// timeType is what Kafka calls the kind of time that this is; within a wrapper it is the wrapper's.
+	timeType string
 }
 
 func plain(m message) inner {
-	return inner{message: m, offset: m.offset(), time: m.timestamp(), logAppendTime: m.isLogAppendTime()}
+	return inner{message: m, offset: m.offset(), time: m.timestamp(), timeType: m.timeType()}
+}
+
+func (m message) timeType() string {
+	switch {
+	case m.magic() == 0:
+		return "NoTimestampType"
+	case m.isLogAppendTime():
+		return "LogAppendTime"
+	}
+	return "CreateTime"
 }
 
 // unwrap lists the messages of a wrapper's inflated value. Offsets become absolute: in magic 0 they are, in magic 1 they
@@ -91,7 +114,6 @@ func plain(m message) inner {
 // dropped. The error is an ErrCorrupt or a *wrapperError.
 func unwrap(wrapper message, value []byte) ([]inner, error) {
 	var list []inner
-	flagged := wrapper.isLogAppendTime()
 	for len(value) >= LogOverhead {
 		size := int32(binary.BigEndian.Uint32(value[offLength:]))
 		if size < minEntrySize {
@@ -103,9 +125,11 @@ func unwrap(wrapper message, value []byte) ([]inner, error) {
 		}
 		m := plain(message(value[:total:total]))
 		value = value[total:]
-		m.logAppendTime = flagged
-		if flagged && m.magic() == 1 {
-			m.time = wrapper.timestamp()
+		if m.magic() == 1 {
+			m.timeType = wrapper.timeType()
+			if wrapper.isLogAppendTime() {
+				m.time = wrapper.timestamp()
+			}
 		}
 		list = append(list, m)
 	}
@@ -138,11 +162,7 @@ func (m inner) String() string {
 	key, value, _ := m.parts()
 	when := ""
 	if m.magic() > 0 {
-		name := "CreateTime"
-		if m.logAppendTime {
-			name = "LogAppendTime"
-		}
-		when = fmt.Sprintf(", %s=%d", name, m.time)
+		when = fmt.Sprintf(", %s=%d", m.timeType, m.time)
 	}
 	return fmt.Sprintf("LegacyRecordBatch(offset=%d, Record(magic=%d, attributes=%d, compression=%v, crc=%d%s, key=%d bytes, value=%d bytes))",
 		m.offset, m.magic(), m.attributes(), m.codec(), m.crc(), when, len(key), len(value))

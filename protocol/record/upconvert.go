@@ -2,40 +2,12 @@ package record
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"barnabas/protocol/record/codec"
 )
-
-// validateSet judges a message set of magic 0 or 1 and makes one batch of it.
-func validateSet(records []byte, rules Rules) (Valid, error) {
-	r := &rules
-	source, entries, err := checkSet(records, r)
-	if err != nil {
-		return Valid{}, err
-	}
-	if source != codec.None && entries > 1 {
-		return Valid{}, reject(kerr.InvalidRecord, "a compressed message is not alone")
-	}
-	n := newRebuilder(r, r.Target, r.Level)
-	if r.KeepCodec {
-		n.spec.Codec, n.spec.Level = source, 0
-	}
-	magic := records[offMagic]
-	for rest := records; ; {
-		var entry []byte
-		if entry, rest, err = Next(rest); err != nil {
-			return n.valid() // the part of an entry at the end is dropped
-		}
-		if entry[offMagic] != magic {
-			return Valid{}, reject(kerr.InvalidRecord, "magic %d in a message set of magic %d", entry[offMagic], magic)
-		}
-		if err := n.addEntry(message(entry)); err != nil {
-			return Valid{}, err
-		}
-	}
-}
 
 // checkSet is what Kafka's log checks of each entry before its validator looks at them. The codec of the set is the last
 // one that an entry is compressed with.
@@ -48,31 +20,104 @@ func checkSet(records []byte, r *Rules) (source codec.Type, entries int, err err
 		if err != nil {
 			return source, entries, reject(kerr.CorruptMessage, "%v", err)
 		}
+		c := message(entry).codec()
 		if entry[offMagic] == magicV2 {
-			if err := checkBatch(entry, r); err != nil {
-				return source, entries, err
-			}
-			records, entries = rest, entries+1
-			continue // its magic is not the first one's
+			c, err = codec.Type(Batch(entry).Codec()), checkBatch(entry, r)
+		} else {
+			err = checkMessage(entry, r)
 		}
-		m := message(entry)
-		switch {
-		case r.MaxBytes > 0 && len(m) > r.MaxBytes:
-			return source, entries, reject(kerr.MessageTooLarge, "a message of %d bytes where %d are allowed", len(m), r.MaxBytes)
-		case m.crc() != m.sumCRC():
-			return source, entries, reject(kerr.CorruptMessage, "stored CRC %d, computed %d", m.crc(), m.sumCRC())
-		case !m.codec().Valid():
-			return source, entries, reject(kerr.UnknownServerError, "compression type %d", m.codec())
+		if err != nil {
+			return source, entries, err
 		}
-		if m.codec() != codec.None {
-			source = m.codec()
+		if c != codec.None {
+			source = c
 		}
 		records, entries = rest, entries+1
 	}
 }
 
+func checkMessage(m message, r *Rules) error {
+	switch {
+	case r.MaxBytes > 0 && len(m) > r.MaxBytes:
+		return reject(kerr.MessageTooLarge, "a message of %d bytes where %d are allowed", len(m), r.MaxBytes)
+	case m.crc() != m.sumCRC():
+		return reject(kerr.CorruptMessage, "stored CRC %d, computed %d", m.crc(), m.sumCRC())
+	case !m.codec().Valid():
+		return reject(kerr.UnknownServerError, "compression type %d", m.codec())
+	}
+	return nil
+}
+
+// convertSet judges a message set of magic 0 or 1, which checkSet has passed, and makes one batch of it.
+func convertSet(records []byte, source codec.Type, rules Rules) (Valid, error) {
+	n := converter{rebuilder: newRebuilder(&rules, rules.Target, rules.Level)}
+	if rules.KeepCodec {
+		n.spec.Codec, n.spec.Level = source, 0
+	}
+	// Kafka has two ways to convert. Without any compression it sums up the sizes first and then builds as it judges;
+	// otherwise it judges everything before it builds. It shows only in which of several errors is told.
+	if n.asItGoes = n.spec.Codec == codec.None && source == codec.None; n.asItGoes {
+		for rest := records; ; {
+			var entry []byte
+			var err error
+			if entry, rest, err = Next(rest); err != nil {
+				break
+			}
+			if m := message(entry); m.magic() < magicV2 {
+				if _, _, ok := m.parts(); !ok {
+					return Valid{}, malformed(m)
+				}
+			}
+		}
+	}
+	magic := records[offMagic]
+	for rest := records; ; {
+		var entry []byte
+		var err error
+		if entry, rest, err = Next(rest); err != nil {
+			break // the part of an entry at the end is dropped
+		}
+		if entry[offMagic] != magic {
+			return Valid{}, reject(kerr.InvalidRecord, "magic %d in a message set of magic %d", entry[offMagic], magic)
+		}
+		if err := n.addEntry(message(entry)); err != nil {
+			return Valid{}, err
+		}
+	}
+	if n.deferred != nil {
+		return Valid{}, n.deferred
+	}
+	return n.valid()
+}
+
+// converter makes a batch of messages.
+type converter struct {
+	rebuilder
+	asItGoes bool
+	deferred error // what was wrong with building, where that is told after everything has been judged
+}
+
+// addMessage builds; nothing more once that has failed.
+func (n *converter) addMessage(m *inner) error {
+	key, value, ok := m.parts()
+	err := n.deferred
+	switch {
+	case err != nil:
+		return nil
+	case ok:
+		err = n.add(m.time, key, value)
+	default:
+		err = malformed(m.message)
+	}
+	if n.asItGoes {
+		return err
+	}
+	n.deferred = err
+	return nil
+}
+
 // addEntry judges one entry of a set and adds what it holds.
-func (n rebuilder) addEntry(m message) error {
+func (n *converter) addEntry(m message) error {
 	if m.codec() == codec.None {
 		return n.addAll(m, []inner{plain(m)})
 	}
@@ -106,7 +151,7 @@ func (n rebuilder) addEntry(m message) error {
 
 // addAll judges the messages of an entry, each in Kafka's order: not compressed itself, magic, CRC (if it is out of a
 // wrapper: the wrapper's has been checked), key, time.
-func (n rebuilder) addAll(m message, list []inner) error {
+func (n *converter) addAll(m message, list []inner) error {
 	r := n.rules
 	wrapped := m.codec() != codec.None
 	flagged := m.isLogAppendTime()
@@ -120,20 +165,25 @@ func (n rebuilder) addAll(m message, list []inner) error {
 				return reject(kerr.InvalidRecord, "a compressed message inside a compressed message")
 			}
 			if rec.magic() != m.magic() {
-				bad.add(int32(i), false, "Record "+rec.String()+"'s magic does not match outer magic "+string('0'+rune(m.magic()))+
-					" in topic partition "+r.place())
+				if _, _, ok := rec.parts(); !ok {
+					return malformed(rec.message) // Kafka cannot even name it
+				}
+				bad.add(int32(i), false, fmt.Sprintf("Record %v's magic does not match outer magic %d in topic partition %s", rec, m.magic(), r.place()))
 				continue
 			}
 			if rec.crc() != rec.sumCRC() {
 				return reject(kerr.CorruptMessage, "message %d: stored CRC %d, computed %d", i, rec.crc(), rec.sumCRC())
 			}
 		}
-		key, value, ok := rec.parts()
+		if r.Compacted {
+			if n, ok := rec.keySize(); !ok {
+				return malformed(rec.message)
+			} else if n < 0 {
+				bad.add(int32(i), false, keyless(r))
+				continue
+			}
+		}
 		switch {
-		case !ok:
-			return malformed(rec.message)
-		case r.Compacted && key == nil:
-			bad.add(int32(i), false, keyless(r))
 		case !r.LogAppendTime && rec.time != None:
 			if r.late(rec.time) {
 				bad.add(int32(i), true, untimely(r, rec.time, rec.offset))
@@ -142,7 +192,7 @@ func (n rebuilder) addAll(m message, list []inner) error {
 			bad.add(int32(i), true, flaggedRecord(rec.String()))
 		}
 		if bad.count == 0 {
-			if err := n.add(rec.time, key, value); err != nil {
+			if err := n.addMessage(rec); err != nil {
 				return err
 			}
 		}

@@ -66,19 +66,17 @@ func Validate(records []byte, rules Rules) (Valid, error) {
 		return Valid{MaxTimestamp: None, OffsetDeltaOfMax: None, LogAppendTime: None}, nil
 	case err != nil:
 		return Valid{}, damaged(err)
-	case int8(first[offMagic]) < magicV2:
-		return validateSet(records, rules)
 	}
-	// An old request with a new batch is taken, as long as it is alone.
-	if err := checkBatch(first, r); err != nil {
+	source, entries, err := checkSet(records, r)
+	switch {
+	case err != nil:
 		return Valid{}, err
+	case entries > 1 && (source != codec.None || first[offMagic] == magicV2):
+		return Valid{}, reject(kerr.InvalidRecord, "%d entries, where a batch or a compressed message has to be alone", entries)
+	case first[offMagic] == magicV2:
+		return validateBatch(first, r) // an old request with a new batch
 	}
-	if _, _, err := Next(rest); err == nil {
-		return Valid{}, reject(kerr.InvalidRecord, "more than one batch")
-	} else if !errors.Is(err, ErrShort) {
-		return Valid{}, damaged(err)
-	}
-	return validateBatch(first, r)
+	return convertSet(records, source, rules)
 }
 
 // refuseByVersion holds Produce v3 and later to one batch of magic 2. Something that is no whole entry may follow it.
@@ -92,6 +90,8 @@ func refuseByVersion(first, rest []byte, err error, version int16) error {
 		return refuse(kerr.InvalidRecord, "Produce v%d with magic %d", version, first[offMagic])
 	case version < 7 && Batch(first).Codec() == int8(codec.Zstd):
 		return refuse(kerr.UnsupportedCompressionType, "Produce v%d with zstd", version)
+	case version < 7 && !codec.Type(Batch(first).Codec()).Valid():
+		return refuse(kerr.UnknownServerError, "compression type %d", Batch(first).Codec())
 	}
 	if len(rest) == 0 {
 		return nil

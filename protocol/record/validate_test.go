@@ -95,6 +95,7 @@ func TestRefused(t *testing.T) {
 		{"too large", sent(t, codec.None), func(r *Rules) { r.MaxBytes = 90 }, kerr.MessageTooLarge},
 		{"CRC", badCRC, nil, kerr.CorruptMessage},
 		{"codec 5", sent(t, codec.None, set16(offAttributes, 5)), nil, kerr.UnknownServerError},
+		{"codec 7 before v7", sent(t, codec.None, set16(offAttributes, 7)), func(r *Rules) { r.Version = 3 }, kerr.UnknownServerError},
 		{"codec 7", sent(t, codec.None, set16(offAttributes, 7)), nil, kerr.UnknownServerError},
 		{"last offset delta", sent(t, codec.None, set32(offLastOffsetDelta, 3)), nil, kerr.InvalidRecord},
 		{"negative last offset delta", sent(t, codec.None, set32(offLastOffsetDelta, -1)), nil, kerr.InvalidRecord},
@@ -149,6 +150,7 @@ func TestTaken(t *testing.T) {
 		in   []byte
 	}{
 		{"junk behind the batch", append(sent(t, codec.None), "junk"...)},
+		{"junk that looks like a broken batch", append(sent(t, codec.None), append(make([]byte, 11), 40, 0, 0, 0, 0, 2, 9)...)},
 		{"part of another batch behind", append(sent(t, codec.None), sent(t, codec.None)[:70]...)},
 		{"a gap, not compressed", withRecords(t, codec.None, 2, append(rec(0, 0, "k"), rec(2, 0, "k")...))},
 		{"a record's length, compressed", withRecords(t, codec.Gzip, 1, lied)},

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// xerialHeader is magic, version 1, oldest compatible version 1 (org.xerial.snappy.SnappyCodec).
+	// xerialHeader is magic, version 1, oldest compatible version 1 (org.xerial.snappy.SnappyCodec). The versions are not
+	// looked at when reading, there as here.
 	xerialMagic      = "\x82SNAPPY\x00"
 	xerialHeader     = xerialMagic + "\x00\x00\x00\x01\x00\x00\x00\x01"
 	xerialMagicHead  = 0x82534e41 // the first four bytes, where a block's length would stand
@@ -47,17 +48,7 @@ func newSnappyBlocks(src []byte) (snappyBlocks, error) {
 	if len(src) < len(xerialHeader) || string(src[:len(xerialMagic)]) != xerialMagic {
 		return snappyBlocks{in: src, bare: true}, nil
 	}
-	if err := checkXerial(src); err != nil {
-		return snappyBlocks{}, err
-	}
 	return snappyBlocks{in: src[len(xerialHeader):]}, nil
-}
-
-func checkXerial(header []byte) error {
-	if v := int32(binary.BigEndian.Uint32(header[8:])); v < 1 {
-		return corruptf(Snappy, "stream of version %d", v)
-	}
-	return nil
 }
 
 // next is the next block and the size that it says it inflates to. nil is the end; fewer than four bytes of a length
@@ -82,9 +73,6 @@ func (s *snappyBlocks) next() (block []byte, size int, err error) {
 			if string(s.in[:len(xerialMagic)]) != xerialMagic {
 				s.done = true
 				return nil, 0, nil
-			}
-			if err := checkXerial(s.in); err != nil {
-				return nil, 0, err
 			}
 			s.in = s.in[len(xerialHeader):]
 			continue
