@@ -3,12 +3,15 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
@@ -19,7 +22,7 @@ import java.util.concurrent.atomic.AtomicReference;
  * (int; -1 = did not end in time), stdout, stderr. Strings and bytes are an int length and UTF-8.
  *
  * Non-obvious: System.exit and Kafka's Exit are turned into an Error that ends the tool's thread; the first exit code counts.
- * Shutdown hooks that a tool registers are dropped, since this JVM lives on.
+ * Shutdown hooks that a tool registers through Kafka's Exit run when it ends: VerifiableProducer flushes and sums up in one.
  */
 public final class ToolServer {
     static final class Exited extends Error {
@@ -31,14 +34,42 @@ public final class ToolServer {
         }
     }
 
+    /** Hands everything on to the stream of the present run. */
+    static final class Turnable extends OutputStream {
+        volatile OutputStream to;
+
+        Turnable(OutputStream to) {
+            this.to = to;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            to.write(b);
+        }
+
+        @Override
+        public void write(byte[] b, int from, int length) throws IOException {
+            to.write(b, from, length);
+        }
+
+        @Override
+        public void flush() throws IOException {
+            to.flush();
+        }
+    }
+
     static final AtomicReference<Integer> exit = new AtomicReference<>();
+    static final ConcurrentLinkedQueue<Runnable> hooks = new ConcurrentLinkedQueue<>();
 
     public static void main(String[] args) throws Exception {
         DataInputStream in = new DataInputStream(System.in);
         DataOutputStream out = new DataOutputStream(System.out);
         InputStream realIn = System.in;
         PrintStream realErr = System.err;
-        System.setOut(realErr);
+        Turnable stdout = new Turnable(realErr);
+        Turnable stderr = new Turnable(realErr);
+        System.setOut(new PrintStream(stdout, true, "UTF-8"));
+        System.setErr(new PrintStream(stderr, true, "UTF-8"));
         trapExits();
         while (true) {
             int timeout;
@@ -53,20 +84,20 @@ public final class ToolServer {
             for (int i = 0; i < toolArgs.length; i++) {
                 toolArgs[i] = new String(bytes(in), StandardCharsets.UTF_8);
             }
-            ByteArrayOutputStream stdout = new ByteArrayOutputStream();
-            ByteArrayOutputStream stderr = new ByteArrayOutputStream();
+            ByteArrayOutputStream saidOut = new ByteArrayOutputStream();
+            ByteArrayOutputStream saidErr = new ByteArrayOutputStream();
             System.setIn(new ByteArrayInputStream(bytes(in)));
-            System.setOut(new PrintStream(stdout, true, "UTF-8"));
-            System.setErr(new PrintStream(stderr, true, "UTF-8"));
+            stdout.to = saidOut;
+            stderr.to = saidErr;
             int code = run(mainClass, toolArgs, timeout);
             System.out.flush();
             System.err.flush();
             System.setIn(realIn);
-            System.setOut(realErr);
-            System.setErr(realErr);
+            stdout.to = realErr;
+            stderr.to = realErr;
             out.writeInt(code);
-            answer(out, stdout);
-            answer(out, stderr);
+            answer(out, saidOut);
+            answer(out, saidErr);
             out.flush();
         }
     }
@@ -86,6 +117,13 @@ public final class ToolServer {
             } catch (ReflectiveOperationException e) {
                 e.printStackTrace(System.err);
                 exit.compareAndSet(null, 127);
+            }
+            for (Runnable hook; (hook = hooks.poll()) != null; ) {
+                try {
+                    hook.run();
+                } catch (Throwable e) {
+                    e.printStackTrace(System.err);
+                }
             }
         }, "main");
         tool.setDaemon(true);
@@ -130,6 +168,9 @@ public final class ToolServer {
                         exit.compareAndSet(null, (Integer) a[0]);
                         throw new Exited((Integer) a[0]);
                     }
+                    if (m.getName().equals("addShutdownHook")) {
+                        hooks.add((Runnable) a[1]);
+                    }
                     return null;
                 });
                 if (hook.getSimpleName().equals("Procedure")) {
@@ -144,13 +185,13 @@ public final class ToolServer {
         }
     }
 
-    static byte[] bytes(DataInputStream in) throws java.io.IOException {
+    static byte[] bytes(DataInputStream in) throws IOException {
         byte[] b = new byte[in.readInt()];
         in.readFully(b);
         return b;
     }
 
-    static void answer(DataOutputStream out, ByteArrayOutputStream b) throws java.io.IOException {
+    static void answer(DataOutputStream out, ByteArrayOutputStream b) throws IOException {
         out.writeInt(b.size());
         b.writeTo(out);
     }
