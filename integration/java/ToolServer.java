@@ -7,10 +7,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -22,7 +27,8 @@ import java.util.concurrent.atomic.AtomicReference;
  * (int; -1 = did not end in time), stdout, stderr. Strings and bytes are an int length and UTF-8.
  *
  * Non-obvious: System.exit and Kafka's Exit are turned into an Error that ends the tool's thread; the first exit code counts.
- * Shutdown hooks that a tool registers through Kafka's Exit run when it ends: VerifiableProducer flushes and sums up in one.
+ * Shutdown hooks that a tool registers run when it ends, since VerifiableProducer flushes and sums up in one; those that it gave to
+ * the JVM itself are taken back by reflection (--add-opens java.base/java.lang=ALL-UNNAMED).
  */
 public final class ToolServer {
     static final class Exited extends Error {
@@ -71,6 +77,9 @@ public final class ToolServer {
         System.setOut(new PrintStream(stdout, true, "UTF-8"));
         System.setErr(new PrintStream(stderr, true, "UTF-8"));
         trapExits();
+        Field field = Class.forName("java.lang.ApplicationShutdownHooks").getDeclaredField("hooks");
+        field.setAccessible(true);
+        Map<?, ?> ofJVM = (Map<?, ?>) field.get(null);
         while (true) {
             int timeout;
             try {
@@ -89,7 +98,15 @@ public final class ToolServer {
             System.setIn(new ByteArrayInputStream(bytes(in)));
             stdout.to = saidOut;
             stderr.to = saidErr;
+            Set<Object> before = new HashSet<>(ofJVM.keySet());
             int code = run(mainClass, toolArgs, timeout);
+            for (Object hook : new ArrayList<>(ofJVM.keySet())) {
+                if (before.add(hook)) {
+                    Runtime.getRuntime().removeShutdownHook((Thread) hook);
+                    ((Thread) hook).start();
+                    ((Thread) hook).join(10_000);
+                }
+            }
             System.out.flush();
             System.err.flush();
             System.setIn(realIn);

@@ -48,7 +48,7 @@ func StartTools(version, dir string) (*Tools, error) {
 	}
 	defer log.Close()
 	t := &Tools{Version: version}
-	t.cmd = exec.Command("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.security.manager=allow",
+	t.cmd = exec.Command("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.security.manager=allow", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
 		"-Dlog4j.configuration=file:"+filepath.Join(dir, "tools-log4j.properties"), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-cp", launcher+":"+jars+"/*", "ToolServer")
 	t.cmd.Stderr = log
