@@ -19,23 +19,21 @@ import (
 
 const (
 	// owedMax bounds the replies of one connection that wait at a time; a client that pipelines more is not read.
-	owedMax = 256
+	owedMax = 64
 	// flushAt is how much of ready responses is gathered before they are written although more requests have arrived.
 	flushAt = 64 << 10
-	// keepOut is the response buffer that a connection keeps.
-	keepOut = 128 << 10
 )
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
 // writer, started with the first reply that must wait, writes those that were waited for and all that come behind them.
-// Responses leave in the order of the requests.
+// Responses leave in the order of the requests. One that waits for its next request holds no buffers.
 type conn struct {
 	id     uint64
 	socket net.Conn
 	server *server
 	client api.Call // what all calls of this connection have in common
 	frames *protocol.FrameReader
-	owed   chan owedReply
+	owed   chan owedReply // made with the writer
 	// pending counts the replies that are with the writer. Only the reader adds; while it is zero, the reader may write.
 	pending atomic.Int32
 
@@ -57,8 +55,8 @@ type owedReply struct {
 }
 
 func newConn(s *server, socket net.Conn, id uint64) *conn {
-	c := &conn{id: id, socket: socket, server: s, sender: protocol.NewSender(socket), owed: make(chan owedReply, owedMax)}
-	c.frames = protocol.NewFrameReader(idleReader{c}, s.limits.requestMaxBytes)
+	c := &conn{id: id, socket: socket, server: s, sender: protocol.NewSender(socket)}
+	c.frames = protocol.NewFrameReader(idleReader{c, protocol.NewReceiver(socket)}, s.limits.requestMaxBytes)
 	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
 	return c
 }
@@ -68,7 +66,6 @@ func (c *conn) serve(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
 	var writer sync.WaitGroup
-	started := false
 	for {
 		frame, err := c.frames.Next()
 		if err != nil {
@@ -80,8 +77,8 @@ func (c *conn) serve(ctx context.Context) {
 			break
 		}
 		if reply != nil {
-			if !started {
-				started = true
+			if c.owed == nil {
+				c.owed = make(chan owedReply, owedMax)
 				writer.Go(func() { c.write(ctx, cancel) })
 			}
 			select {
@@ -94,12 +91,14 @@ func (c *conn) serve(ctx context.Context) {
 		}
 	}
 	cancel()
-	close(c.owed)
+	if c.owed != nil {
+		close(c.owed)
+	}
 	writer.Wait()
 	stop()
 	c.socket.Close()
 	c.mu.Lock()
-	c.out.Release()
+	c.out.Reset()
 	c.mu.Unlock()
 }
 
@@ -113,7 +112,8 @@ func (c *conn) handle(frame []byte) (*owedReply, bool) {
 	if route == nil && key != protocol.KeyApiVersions {
 		return nil, c.refuse(frame, errUnknownAPI)
 	}
-	flexible := route != nil && route.Flexible(version)
+	// A version of ApiVersions that is not known yet has the header of the highest one that is.
+	flexible := route != nil && route.Flexible(version) || route == nil && version > 0
 	h, body, err := protocol.ParseHeader(frame, flexible, c.client.ClientID)
 	if err != nil {
 		return nil, c.refuse(frame, err)
@@ -232,7 +232,7 @@ func (c *conn) flushLocked() error {
 	}
 	c.renew(&c.writeBy, c.socket.SetWriteDeadline)
 	c.broken = c.sender.Send(&c.out)
-	c.out.Reset(keepOut)
+	c.out.Reset()
 	return c.broken
 }
 
@@ -253,18 +253,36 @@ func (c *conn) renew(by *int64, set func(time.Time) error) {
 
 // idleReader reads from the socket and ends a connection that has been idle for too long; one that waits for an answer
 // is not idle.
-type idleReader struct{ c *conn }
+type idleReader struct {
+	c      *conn
+	socket *protocol.Receiver
+}
 
 func (r idleReader) Read(b []byte) (int, error) {
 	for {
 		r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
-		n, err := r.c.socket.Read(b)
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && r.c.pending.Load() > 0 {
-			r.c.readBy = 0
-			continue
+		if n, err := r.socket.Read(b); !r.waits(n, err) {
+			return n, err
 		}
-		return n, err
 	}
+}
+
+func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
+	for {
+		r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
+		if n, err := r.socket.ReadBorrowed(borrow, giveBack); !r.waits(n, err) {
+			return n, err
+		}
+	}
+}
+
+// waits says whether a read that has failed for want of time is to be tried again.
+func (r idleReader) waits(n int, err error) bool {
+	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || r.c.pending.Load() == 0 {
+		return false
+	}
+	r.c.readBy = 0
+	return true
 }
 
 var errUnknownAPI = errors.New("unknown API key or version")

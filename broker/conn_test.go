@@ -178,9 +178,9 @@ func TestManyPipelinedRequestsKeepTheirOrder(t *testing.T) {
 
 func TestUnknownApiVersionIsAnsweredInVersion0(t *testing.T) {
 	d := serveData(t, 1, nil)
-	for _, version := range []uint16{99, 0xffff} {
+	for version, tags := range map[uint16]string{99: "\x00", 0xffff: ""} {
 		w := dial(t, d.addr)
-		frame := []byte{0, 0, 0, 10, 0, 18, byte(version >> 8), byte(version), 0, 0, 0, 5, 0xff, 0xff}
+		frame := append([]byte{0, 0, 0, byte(10 + len(tags)), 0, 18, byte(version >> 8), byte(version), 0, 0, 0, 5, 0xff, 0xff}, tags...)
 		if _, err := w.Write(frame); err != nil {
 			t.Fatal(err)
 		}
@@ -197,15 +197,16 @@ func TestUnknownApiVersionIsAnsweredInVersion0(t *testing.T) {
 func TestWhatCannotBeServedClosesTheConnection(t *testing.T) {
 	d := serveData(t, 1, nil)
 	for name, bytes := range map[string]string{
-		"http":            "GET / HTTP/1.1\r\n\r\n",
-		"tls":             "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-		"negative size":   "\xff\xff\xff\xff",
-		"too large":       "\x7f\xff\xff\xff",
-		"no header":       "\x00\x00\x00\x03abc",
-		"unknown key":     "\x00\x00\x00\x0a\x03\xe7\x00\x00\x00\x00\x00\x01\xff\xff",
-		"unknown version": "\x00\x00\x00\x0a\x00\x03\x00\x63\x00\x00\x00\x01\xff\xff",
-		"short body":      "\x00\x00\x00\x0b\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff\x00",
-		"huge array":      "\x00\x00\x00\x0e\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x7f\xff\xff\xff",
+		"http":                         "GET / HTTP/1.1\r\n\r\n",
+		"tls":                          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		"negative size":                "\xff\xff\xff\xff",
+		"too large":                    "\x7f\xff\xff\xff",
+		"no header":                    "\x00\x00\x00\x03abc",
+		"unknown key":                  "\x00\x00\x00\x0a\x03\xe7\x00\x00\x00\x00\x00\x01\xff\xff",
+		"unknown version":              "\x00\x00\x00\x0a\x00\x03\x00\x63\x00\x00\x00\x01\xff\xff",
+		"unknown version without tags": "\x00\x00\x00\x0a\x00\x12\x00\x63\x00\x00\x00\x01\xff\xff",
+		"short body":                   "\x00\x00\x00\x0b\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff\x00",
+		"huge array":                   "\x00\x00\x00\x0e\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x7f\xff\xff\xff",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := dial(t, d.addr)

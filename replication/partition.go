@@ -46,6 +46,12 @@ func (p *Partition) LastStable() *await.Level    { return &p.stable }
 // LeaderEpoch is the epoch of the current role, NoEpoch before the first.
 func (p *Partition) LeaderEpoch() int32 { return p.role.Load().state.LeaderEpoch }
 
+// Lags says that this leader does not know yet whether all that it took over from its predecessor is committed.
+func (p *Partition) Lags() bool {
+	r := p.role.Load()
+	return r.kind == leader && r.begin > p.hw.Get()
+}
+
 // Leads says whether this broker leads the partition now.
 func (p *Partition) Leads() bool { return p.role.Load().kind == leader }
 
@@ -81,10 +87,12 @@ func (p *Partition) become(st cluster.PartitionState) error {
 	defer p.mu.Unlock()
 	old := p.role.Load()
 	next := newRole(p.manager.self, st)
+	next.begin = old.begin
 	if next.kind == leader && (old.kind != leader || st.LeaderEpoch > old.state.LeaderEpoch) {
 		if err := p.log.AssignEpoch(st.LeaderEpoch); err != nil {
 			return err
 		}
+		next.begin = p.log.End()
 	}
 	p.role.Store(next)
 	if next.alone {

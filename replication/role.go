@@ -12,6 +12,8 @@ type role struct {
 	state cluster.PartitionState
 	// alone says that the ISR is this broker only, so that an append is committed when it is written.
 	alone bool
+	// begin is the log end at which this leader's epoch began: all before it came from earlier leaders.
+	begin int64
 }
 
 type roleKind uint8

@@ -15,7 +15,13 @@ import (
 func (d *Data) DeleteRecords(c *Call, req *kmsg.DeleteRecordsRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	img := d.Images.Current()
-	for _, t := range req.Topics {
+	topics := merged(req.Topics,
+		func(t *kmsg.DeleteRecordsRequestTopic) byName { return byName{name: t.Topic} },
+		func(t *kmsg.DeleteRecordsRequestTopic) *[]kmsg.DeleteRecordsRequestTopicPartition {
+			return &t.Partitions
+		},
+		func(p *kmsg.DeleteRecordsRequestTopicPartition) int32 { return p.Partition })
+	for _, t := range topics {
 		at := kmsg.NewDeleteRecordsResponseTopic()
 		at.Topic = t.Topic
 		for _, rp := range t.Partitions {

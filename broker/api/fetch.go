@@ -20,7 +20,6 @@ package api
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -63,17 +62,48 @@ func (d *Data) Fetch(c *Call, req *kmsg.FetchRequest) Reply {
 		f.isolation = replication.Everything
 	}
 	if req.Version < 3 {
-		f.maxBytes = math.MaxInt32
+		f.maxBytes = d.FetchMaxBytes
 	}
 	f.minBytes = min(int(req.MinBytes), f.maxBytes)
 	var refusal *kerr.Error
 	if f.context, refusal = d.Sessions.open(req); refusal != nil {
 		return Done(&fetchResponse{version: req.Version, code: refusal.Code})
 	}
+	if unknownIsolation(req.IsolationLevel) && f.finds() {
+		return Done(refusedFetch(req, kerr.UnknownServerError))
+	}
 	if len(f.context.parts) == 0 || f.maxWait <= 0 || f.ready() {
 		return Done(f.respond())
 	}
 	return Later(f.wait)
+}
+
+// unknownIsolation says that Kafka stumbles over an isolation level, once it gets to reading.
+func unknownIsolation(level int8) bool { return level != 0 && level != 1 }
+
+// finds says whether there is anything to read from.
+func (f *fetch) finds() bool {
+	img := f.data.Images.Current()
+	for _, fp := range f.context.parts {
+		switch _, refusal := f.find(img, fp); refusal {
+		case kerr.UnknownTopicID, kerr.UnknownTopicOrPartition:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// refusedFetch answers a whole request with an error: by itself where there is room for that, before version 13 also in
+// each partition that the request names.
+func refusedFetch(req *kmsg.FetchRequest, why *kerr.Error) *fetchResponse {
+	resp := &fetchResponse{version: req.Version, code: why.Code, session: req.SessionID}
+	if req.Version < 13 {
+		for _, fp := range requested(req) {
+			resp.parts = append(resp.parts, refused(fp, why))
+		}
+	}
+	return resp
 }
 
 func isolation(level int8) replication.Isolation {
@@ -122,7 +152,14 @@ func (f *fetch) ready() bool {
 		if p.Position(fp.offset) != nil || f.diverges(p, fp) {
 			return true
 		}
-		sum += p.Available(fp.offset, f.isolation, int(fp.maxBytes))
+		limit := int(fp.maxBytes)
+		if limit < 0 && p.Bound(f.isolation) > fp.offset {
+			return true
+		}
+		if sum == 0 && f.version >= 3 {
+			limit = max(limit, 1) // the first batch comes whole, whatever the limit
+		}
+		sum += p.Available(fp.offset, f.isolation, limit)
 		if sum >= f.minBytes {
 			return true
 		}
@@ -146,12 +183,12 @@ func (f *fetch) find(img *cluster.Image, fp *fetchPartition) (*replication.Parti
 	if p == nil {
 		return nil, kerr.NotLeaderForPartition
 	}
+	if err := p.CheckLeader(fp.epoch); err != nil {
+		return nil, asKafka(err)
+	}
 	if f.replica >= 0 {
 		// Replicas are served only to brokers that hold one, and this broker has no followers yet.
 		return nil, kerr.NotLeaderForPartition
-	}
-	if err := p.CheckLeader(fp.epoch); err != nil {
-		return nil, asKafka(err)
 	}
 	if s := p.Settings(); s.ZstdOnly && f.version < 10 {
 		return nil, kerr.UnsupportedCompressionType
@@ -177,11 +214,10 @@ func (f *fetch) respond() Response {
 	left, first := f.maxBytes, f.version >= 3
 	for _, fp := range f.context.parts {
 		a := f.read(img, fp, left, first)
-		if n := a.size(); n > 0 {
-			left, first = left-n, false
-		}
+		n := a.size()
+		left, first = max(left-n, 0), first && n == 0
 		resp.parts = append(resp.parts, a)
-		if a.code == kerr.NotLeaderForPartition.Code && f.version >= 16 {
+		if f.version >= 16 && (a.code == kerr.NotLeaderForPartition.Code || a.code == kerr.FencedLeaderEpoch.Code) {
 			r := &resp.parts[len(resp.parts)-1]
 			resp.brokers = tellLeader(img, f.listener, fp.topic, fp.partition, &r.leaderID, &r.leaderEpoch, resp.brokers)
 		}
@@ -196,12 +232,13 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 		divergingEpoch: -1, divergingEnd: -1}
 	p, refusal := f.find(img, fp)
 	if refusal != nil {
-		a.code = refusal.Code
 		switch refusal {
+		case kerr.UnsupportedCompressionType, kerr.UnsupportedVersion:
+			return refused(fp, refusal)
 		case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
 			a.aborted = []replication.AbortedTxn{}
 		}
-		return a
+		return a.failed(refusal)
 	}
 	log := p.Log()
 	// The log start is read before the watermark: what DeleteRecords raises past it between the two is then at most as
@@ -209,7 +246,7 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 	a.logStart = log.Start()
 	a.highWatermark, a.lastStable = p.HighWatermark().Get(), p.LastStable().Get()
 	if f.diverges(p, fp) {
-		if latest, ok := log.LatestEpoch(); !ok || fp.lastEpoch > latest {
+		if latest, ok := log.LatestEpoch(); !ok || fp.lastEpoch > latest || fp.offset < a.logStart {
 			return a.failed(kerr.OffsetOutOfRange)
 		}
 		a.divergingEpoch, a.divergingEnd = log.EpochEnd(fp.lastEpoch)
@@ -217,12 +254,17 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 	}
 	limit := min(int(fp.maxBytes), left)
 	slice, err := p.Read(fp.offset, f.isolation, max(limit, 0), whole)
-	if err != nil {
+	switch {
+	case err != nil:
 		return a.failed(asKafka(err))
+	case limit < 0 && fp.offset < p.Bound(f.isolation):
+		slice.Release()
+		return a.failed(kerr.UnknownServerError) // what Kafka makes of it when it gets to the segment
 	}
 	a.records = slice
 	if f.isolation == replication.Committed {
-		a.aborted = log.Aborted(fp.offset, a.lastStable)
+		// A list without entries is not null: the reader learns that nothing is to be left out.
+		a.aborted = append([]replication.AbortedTxn{}, log.Aborted(fp.offset, a.lastStable)...)
 	}
 	if f.version < 4 && slice.Len() > 0 {
 		return f.convert(a, fp)
@@ -244,8 +286,7 @@ func (f *fetch) convert(a fetchedPartition, fp *fetchPartition) fetchedPartition
 		magic = 1
 	}
 	if a.converted, err = record.Down(entries, magic, fp.offset, len(entries)); err != nil {
-		a.converted = nil
-		return a.failed(asKafka(err))
+		return refused(fp, asKafka(err))
 	}
 	return a
 }

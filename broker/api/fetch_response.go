@@ -22,6 +22,8 @@ type fetchedPartition struct {
 	// aborted is nil when the answer has no such list.
 	aborted []replication.AbortedTxn
 	records replication.Slice
+	// null says that the records are null, not merely empty.
+	null bool
 	// converted stands in for records, for old consumers.
 	converted []byte
 }
@@ -36,6 +38,13 @@ func (a fetchedPartition) failed(why *kerr.Error) fetchedPartition {
 	a.code = why.Code
 	a.highWatermark, a.lastStable, a.logStart = -1, -1, -1
 	return a
+}
+
+// refused is the answer that Kafka makes from nothing but a partition and an error: without records, but with an empty
+// list of aborted transactions.
+func refused(fp *fetchPartition, why *kerr.Error) fetchedPartition {
+	return fetchedPartition{source: fp, code: why.Code, highWatermark: -1, lastStable: -1, logStart: -1, leaderID: -1, leaderEpoch: -1,
+		divergingEpoch: -1, divergingEnd: -1, aborted: []replication.AbortedTxn{}, null: true}
 }
 
 // fetchResponse is the response of Fetch at all versions, written by hand: the records go from file to socket without
@@ -163,6 +172,10 @@ func appendAborted(b []byte, aborted []replication.AbortedTxn, flexible bool) []
 
 func (a *fetchedPartition) appendRecords(m *protocol.Message, flexible bool, region func(*protocol.Message, protocol.Region) error) error {
 	n := a.size()
+	if a.null {
+		m.Buf = appendCount(m.Buf, -1, flexible)
+		return nil
+	}
 	if flexible {
 		m.Buf = binary.AppendUvarint(m.Buf, uint64(n)+1)
 	} else {

@@ -45,6 +45,9 @@ func drawFetchResponse(t *rapid.T) *fetchResponse {
 			leaderID: -1, leaderEpoch: -1, divergingEpoch: -1, divergingEnd: -1,
 			converted: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "records"),
 		}
+		if rapid.Bool().Draw(t, "null") {
+			a.null, a.converted = true, nil
+		}
 		if rapid.Bool().Draw(t, "leader") {
 			a.leaderID, a.leaderEpoch = 3, rapid.Int32().Draw(t, "epoch")
 		}
@@ -84,7 +87,9 @@ func asKmsg(r *fetchResponse) *kmsg.FetchResponse {
 			for _, x := range a.aborted {
 				p.AbortedTransactions = append(p.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: x.ProducerID, FirstOffset: x.First})
 			}
-			p.RecordBatches = append([]byte{}, a.converted...)
+			if !a.null {
+				p.RecordBatches = append([]byte{}, a.converted...)
+			}
 			topic.Partitions = append(topic.Partitions, p)
 		}
 		k.Topics = append(k.Topics, topic)

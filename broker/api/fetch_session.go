@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"barnabas/replication"
 	"barnabas/storage/clock"
 )
 
@@ -100,24 +101,28 @@ func (s *FetchSessions) open(req *kmsg.FetchRequest) (*fetchContext, *kerr.Error
 
 // requested are the partitions that a request itself names.
 func requested(req *kmsg.FetchRequest) []*fetchPartition {
+	topics := merged(req.Topics,
+		func(t *kmsg.FetchRequestTopic) byName { return byName{t.Topic, t.TopicID} },
+		func(t *kmsg.FetchRequestTopic) *[]kmsg.FetchRequestTopicPartition { return &t.Partitions },
+		func(p *kmsg.FetchRequestTopicPartition) int32 { return p.Partition })
 	n := 0
-	for i := range req.Topics {
-		n += len(req.Topics[i].Partitions)
+	for i := range topics {
+		n += len(topics[i].Partitions)
 	}
 	all := make([]fetchPartition, n)
 	parts := make([]*fetchPartition, n)
 	n = 0
-	for i := range req.Topics {
-		t := &req.Topics[i]
+	for i := range topics {
+		t := &topics[i]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			all[n] = fetchPartition{topic: t.Topic, id: t.TopicID, byID: req.Version >= 13, partition: p.Partition, offset: p.FetchOffset,
 				maxBytes: p.PartitionMaxBytes, epoch: p.CurrentLeaderEpoch, lastEpoch: p.LastFetchedEpoch, toldWatermark: -1, toldStart: -1}
-			if req.Version < 9 {
-				all[n].epoch = -1
+			if req.Version < 9 || p.CurrentLeaderEpoch < 0 {
+				all[n].epoch = replication.NoEpoch
 			}
-			if req.Version < 12 {
-				all[n].lastEpoch = -1
+			if req.Version < 12 || p.LastFetchedEpoch < 0 {
+				all[n].lastEpoch = replication.NoEpoch
 			}
 			parts[n] = &all[n]
 			n++

@@ -31,6 +31,9 @@ const (
 	pendingUploadOffset int64 = -6
 )
 
+// consumerReplica is the replica id of those that are none.
+const consumerReplica int32 = -1
+
 // specialSince is the first version that knows a special timestamp.
 var specialSince = map[int64]int16{
 	latestOffset: 0, earliestOffset: 0, maxTimestampOffset: 7, earliestLocalOffset: 8, latestTieredOffset: 9, pendingUploadOffset: 11,
@@ -60,6 +63,10 @@ func (d *Data) ListOffsets(c *Call, req *kmsg.ListOffsetsRequest) Reply {
 				ap.ErrorCode = kerr.InvalidRequest.Code
 				continue
 			}
+			if why := refuseListing(req, rp.Timestamp); why != nil {
+				ap.ErrorCode = why.Code
+				continue
+			}
 			p, known := d.partition(img, t.Topic, rp.Partition)
 			switch {
 			case !known:
@@ -76,11 +83,19 @@ func (d *Data) ListOffsets(c *Call, req *kmsg.ListOffsetsRequest) Reply {
 	return Done(resp)
 }
 
-func listOffset(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.ListOffsetsRequestTopicPartition, ap *kmsg.ListOffsetsResponseTopicPartition) {
-	if since, special := specialSince[rp.Timestamp]; rp.Timestamp < 0 && (!special || req.Version < since) {
-		ap.ErrorCode = kerr.UnsupportedVersion.Code
-		return
+// refuseListing is what can be said before a partition is looked for.
+func refuseListing(req *kmsg.ListOffsetsRequest, timestamp int64) *kerr.Error {
+	since, special := specialSince[timestamp]
+	switch {
+	case timestamp < 0 && (!special || req.Version < since):
+		return kerr.UnsupportedVersion
+	case req.ReplicaID == consumerReplica && unknownIsolation(req.IsolationLevel):
+		return kerr.UnknownServerError
 	}
+	return nil
+}
+
+func listOffset(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.ListOffsetsRequestTopicPartition, ap *kmsg.ListOffsetsResponseTopicPartition) {
 	known := replication.NoEpoch
 	if req.Version >= 4 {
 		known = rp.CurrentLeaderEpoch
@@ -90,12 +105,19 @@ func listOffset(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.
 		return
 	}
 	i := isolation(req.IsolationLevel)
-	if req.ReplicaID >= 0 || req.ReplicaID < -1 {
+	if req.ReplicaID != consumerReplica {
 		i = replication.Everything
 	}
 	log, bound := p.Log(), p.Bound(i)
+	// A new leader that does not know yet how much of the log is committed must not tell a consumer of less than what
+	// its predecessor told.
+	lags := i != replication.Everything && p.Lags()
 	switch rp.Timestamp {
 	case latestOffset:
+		if lags {
+			ap.ErrorCode = notAvailable(req.Version)
+			return
+		}
 		ap.Offset, ap.LeaderEpoch = bound, p.LeaderEpoch()
 	case earliestOffset, earliestLocalOffset:
 		ap.Offset = log.Start()
@@ -104,11 +126,25 @@ func listOffset(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.
 		// Nothing is tiered: there is no such offset.
 	case maxTimestampOffset:
 		offset, ts, epoch, err := log.MaxTimestamp()
-		fill(ap, offset, ts, epoch, offset >= 0 && (i != replication.Committed || offset < bound), err)
+		fill(ap, offset, ts, epoch, offset >= 0 && offset < bound, err)
+		if lags && ap.Offset < 0 && err == nil {
+			ap.ErrorCode = notAvailable(req.Version)
+		}
 	default:
 		offset, ts, epoch, found, err := log.OffsetForTime(rp.Timestamp, bound)
 		fill(ap, offset, ts, epoch, found, err)
+		if lags && !found && err == nil {
+			ap.ErrorCode = notAvailable(req.Version)
+		}
 	}
+}
+
+// notAvailable is how a version says that it is too early to tell.
+func notAvailable(version int16) int16 {
+	if version < 5 {
+		return kerr.LeaderNotAvailable.Code
+	}
+	return kerr.OffsetNotAvailable.Code
 }
 
 func fill(ap *kmsg.ListOffsetsResponseTopicPartition, offset, ts int64, epoch int32, found bool, err error) {
@@ -123,10 +159,6 @@ func fill(ap *kmsg.ListOffsetsResponseTopicPartition, offset, ts int64, epoch in
 // listLegacy answers version 0: the log end and the starts of the segments that are not younger than the time asked
 // for, youngest first.
 func listLegacy(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.ListOffsetsRequestTopicPartition, ap *kmsg.ListOffsetsResponseTopicPartition) {
-	if rp.Timestamp < earliestOffset {
-		ap.ErrorCode = kerr.UnsupportedVersion.Code
-		return
-	}
 	if err := p.CheckLeader(replication.NoEpoch); err != nil {
 		ap.ErrorCode = code(err)
 		return
@@ -136,7 +168,7 @@ func listLegacy(p *replication.Partition, req *kmsg.ListOffsetsRequest, rp kmsg.
 		return
 	}
 	i := replication.Uncommitted
-	if req.ReplicaID != -1 {
+	if req.ReplicaID != consumerReplica {
 		i = replication.Everything
 	}
 	offsets, err := p.Log().LegacyOffsets(rp.Timestamp, int(rp.MaxNumOffsets))

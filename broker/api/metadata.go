@@ -102,7 +102,7 @@ func refusedMetadata(req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, why
 	for _, rt := range req.Topics {
 		at := kmsg.NewMetadataResponseTopic()
 		at.ErrorCode, at.Topic, at.TopicID = why.Code, rt.Topic, rt.TopicID
-		if at.Topic == nil && req.Version < 12 {
+		if at.Topic == nil {
 			at.Topic = kmsg.StringPtr("")
 		}
 		resp.Topics = append(resp.Topics, at)

@@ -43,6 +43,10 @@ type owed struct {
 // Produce appends at once, in the order of the connection, and answers when acks says so.
 func (d *Data) Produce(c *Call, req *kmsg.ProduceRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	req.Topics = merged(req.Topics,
+		func(t *kmsg.ProduceRequestTopic) byName { return byName{t.Topic, t.TopicID} },
+		func(t *kmsg.ProduceRequestTopic) *[]kmsg.ProduceRequestTopicPartition { return &t.Partitions },
+		func(p *kmsg.ProduceRequestTopicPartition) int32 { return p.Partition })
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
 	img := d.Images.Current()
 	refusal := refuseProduce(req)
@@ -157,26 +161,33 @@ func (d *Data) produce(c *Call, req *kmsg.ProduceRequest, img *cluster.Image, to
 // refusedAppend answers what was not appended. Errors that are found with the log at hand tell its start.
 func refusedAppend(p *replication.Partition, err error, ap *kmsg.ProduceResponseTopicPartition) {
 	failAppend(ap, err)
-	switch ap.ErrorCode {
-	case kerr.InvalidTimestamp.Code, kerr.OutOfOrderSequenceNumber.Code, kerr.InvalidProducerEpoch.Code,
-		kerr.InvalidTxnState.Code, kerr.UnknownServerError.Code:
+	var r *record.Rejected
+	rejected := errors.As(err, &r)
+	if !(rejected && !r.FromValidator) && tellsStart(ap.ErrorCode) {
 		ap.LogStartOffset = p.Log().Start()
 	}
-	var r *record.Rejected
-	if !errors.As(err, &r) {
+	if !rejected {
 		return
 	}
 	if r.Message != "" {
 		ap.ErrorMessage = kmsg.StringPtr(r.Message)
-	}
-	if ap.ErrorCode == kerr.InvalidRecord.Code && r.FromValidator {
-		ap.LogStartOffset = p.Log().Start()
 	}
 	for _, e := range r.Records {
 		ap.ErrorRecords = append(ap.ErrorRecords, kmsg.ProduceResponseTopicPartitionErrorRecord{
 			RelativeOffset: e.Index, ErrorMessage: kmsg.StringPtr(e.Message),
 		})
 	}
+}
+
+// tellsStart says whether the answer with an error that the log gave has the log start: not with those that Kafka
+// expects of a log.
+func tellsStart(code int16) bool {
+	switch code {
+	case kerr.UnknownTopicOrPartition.Code, kerr.NotLeaderForPartition.Code, kerr.MessageTooLarge.Code, kerr.RecordListTooLarge.Code,
+		kerr.CorruptMessage.Code, kerr.KafkaStorageError.Code:
+		return false
+	}
+	return true
 }
 
 func failAppend(ap *kmsg.ProduceResponseTopicPartition, err error) {

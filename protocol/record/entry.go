@@ -27,6 +27,8 @@ var (
 type damage struct {
 	text  string
 	cause error
+	// late says that Kafka finds this only in its log, and does not tell the client its text.
+	late bool
 }
 
 func corrupt(format string, args ...any) error { return &damage{text: fmt.Sprintf(format, args...)} }
@@ -67,7 +69,7 @@ func Next(b []byte) (entry, rest []byte, err error) {
 		return nil, b, ErrShort
 	}
 	if magic == magicV2 && total < BatchOverhead {
-		return nil, b, corrupt("Record batch is corrupt (the size %d is smaller than the minimum allowed overhead %d)", total, BatchOverhead)
+		return nil, b, &damage{late: true, text: fmt.Sprintf("the size %d of a batch is smaller than its header of %d", total, BatchOverhead)}
 	}
 	return b[:total:total], b[total:], nil
 }

@@ -104,11 +104,11 @@ func refuseByVersion(first, rest []byte, err error, version int16) error {
 	return nil
 }
 
-// damaged answers an entry that cannot be one. Kafka meets it while it reads the request, and tells its text.
+// damaged answers an entry that cannot be one. What Kafka meets while it reads the request, it tells in words.
 func damaged(err error) error {
 	r := refuse(kerr.CorruptMessage, "%v", err)
 	var d *damage
-	if errors.As(err, &d) {
+	if errors.As(err, &d) && !d.late {
 		r.Message = d.text
 	}
 	return r

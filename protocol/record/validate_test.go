@@ -139,6 +139,11 @@ func TestRefused(t *testing.T) {
 	if _, err := Validate(badMagic, plainRules()); err.(*Rejected).Message != "Invalid magic found in record: 3" {
 		t.Errorf("%v", err)
 	}
+	// A batch smaller than its header has a text too, but Kafka finds it where texts are not passed on.
+	tooSmall := sent(t, codec.None, set32(offLength, 20))
+	if _, err := Validate(tooSmall, plainRules()); !errors.Is(err, kerr.CorruptMessage) || err.(*Rejected).Message != "" {
+		t.Errorf("%v", err)
+	}
 }
 
 // What real producers never send and Kafka takes all the same.
