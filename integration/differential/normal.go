@@ -138,7 +138,9 @@ func scalar(p *Side, key int16, typ, name string, parent, v reflect.Value) strin
 		return "<cluster id>"
 	case name == "Port" && v.Int() > 0:
 		return "<port>"
-	case (name == "ProducerID" || name == "SessionID" || name == "TotalBytes" || name == "UsableBytes") && v.Int() > 0:
+	case name == "ProducerID" && v.Int() >= 0:
+		return "<ProducerID>"
+	case (name == "SessionID" || name == "TotalBytes" || name == "UsableBytes") && v.Int() > 0:
 		return "<" + name + ">"
 	case name == "LogAppendTime" && v.Int() > 2e12, name == "LogAppendTime" && v.Int() > epochStart+1e9:
 		return "<clock>"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -91,7 +92,8 @@ var apiVersionsScripts = []Script{
 		}
 		for _, v := range []int16{99, 32767, -1} {
 			req := []byte{0, 0, 0, 0, 0, 18, byte(uint16(v) >> 8), byte(v), 0, 0, 0, correlation, 0xff, 0xff}
-			s.AskRaw("version far beyond", kmsg.NewPtrApiVersionsResponse(), resize(req))
+			s.AskRaw(fmt.Sprint("version ", v), kmsg.NewPtrApiVersionsResponse(), resize(req))
+			s.AskRaw(fmt.Sprint("with tags, version ", v), kmsg.NewPtrApiVersionsResponse(), resize(append(req, 0)))
 		}
 	}},
 	{API: 18, Name: "twice", Run: func(s *Session) {

@@ -71,9 +71,21 @@ var fetchScripts = []Script{
 		fetchWith(s, "a limit of zero for all", t, 0, func(r *kmsg.FetchRequest) { r.MaxBytes = 0 })
 		fetchWith(s, "min bytes zero at the end", t, 20, func(r *kmsg.FetchRequest) { r.MinBytes = 0 })
 		fetchWith(s, "more min bytes than there are", t, 0, func(r *kmsg.FetchRequest) { r.MinBytes = 1 << 19 })
-		s.Ask("the same partition twice", func(p *Side) kmsg.Request {
+		fetchWith(s, "a negative partition limit", t, 0, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions[0].PartitionMaxBytes = -1 })
+		fetchWith(s, "a negative partition limit at the end", t, 20, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions[0].PartitionMaxBytes = -1 })
+		fetchWith(s, "a negative limit for all", t, 0, func(r *kmsg.FetchRequest) { r.MaxBytes = -1 })
+		fetchWith(s, "negative min bytes", t, 20, func(r *kmsg.FetchRequest) { r.MinBytes = -1 })
+		fetchWith(s, "a negative wait", t, 20, func(r *kmsg.FetchRequest) { r.MaxWaitMillis = -1 })
+		for _, second := range []int32{1, 0} {
+			s.Ask(fmt.Sprint("partitions 0 and ", second), func(p *Side) kmsg.Request {
+				r := fetch(p, t, 0, 0)
+				r.Topics[0].Partitions = append(r.Topics[0].Partitions, fetch(p, t, second, 5).Topics[0].Partitions[0])
+				return r
+			})
+		}
+		s.Ask("a topic twice", func(p *Side) kmsg.Request {
 			r := fetch(p, t, 0, 0)
-			r.Topics[0].Partitions = append(r.Topics[0].Partitions, fetch(p, t, 1, 0).Topics[0].Partitions[0])
+			r.Topics = append(r.Topics, fetch(p, t, 1, 0).Topics[0])
 			return r
 		})
 		s.AskSame("nothing", func() kmsg.Request {
@@ -87,6 +99,11 @@ var fetchScripts = []Script{
 		fetchWith(s, "read committed", t, 0, func(r *kmsg.FetchRequest) { r.IsolationLevel = 1 })
 		fetchWith(s, "read committed at the end", t, 20, func(r *kmsg.FetchRequest) { r.IsolationLevel = 1 })
 		fetchWith(s, "level 2", t, 0, func(r *kmsg.FetchRequest) { r.IsolationLevel = 2 })
+		fetchWith(s, "level -1", t, 0, func(r *kmsg.FetchRequest) { r.IsolationLevel = -1 })
+		s.Ask("level 2 of an unknown partition", func(p *Side) kmsg.Request { r := fetch(p, t, 9, 0); r.IsolationLevel = 2; return r })
+		s.Ask("level 2 of nothing", func(p *Side) kmsg.Request { r := fetch(p, t, 9, 0); r.Topics, r.IsolationLevel = nil, 2; return r })
+		fetchWith(s, "read committed, unknown partition", t, 0, func(r *kmsg.FetchRequest) { r.IsolationLevel, r.Topics[0].Partitions[0].Partition = 1, 9 })
+		fetchWith(s, "read committed beyond the end", t, 30, func(r *kmsg.FetchRequest) { r.IsolationLevel = 1 })
 	}},
 	{API: 1, Name: "epochs", Min: 9, Run: func(s *Session) {
 		t := s.filled()
@@ -225,10 +242,20 @@ var listOffsetsScripts = []Script{
 			req.IsolationLevel = 1
 			s.AskSame(fmt.Sprint("read committed ", ts), req)
 		}
+		for _, level := range []int8{2, -1} {
+			req := listOffsets(t, 0, -1)
+			req.IsolationLevel = level
+			s.AskSame(fmt.Sprint("level ", level), req)
+			req.ReplicaID = -2
+			s.AskSame(fmt.Sprint("level of a debugger ", level), req)
+			req = listOffsets(t, 9, -1)
+			req.IsolationLevel = level
+			s.AskSame(fmt.Sprint("unknown partition, level ", level), req)
+		}
 	}},
 	{API: 2, Name: "epochs and replicas", Min: 4, Run: func(s *Session) {
 		t := s.filled()
-		for _, e := range []int32{-1, 0, 4} {
+		for _, e := range []int32{-1, 0, 4, -2} {
 			req := listOffsets(t, 0, -1)
 			req.Topics[0].Partitions[0].CurrentLeaderEpoch = e
 			s.AskSame(fmt.Sprint("epoch ", e), req)
@@ -262,7 +289,12 @@ var epochScripts = []Script{
 		s.AskSame("an empty partition", epochEnd(t, 1, 0, -1))
 		s.AskSame("unknown partition", epochEnd(t, 9, 0, -1))
 		s.AskSame("unknown topic", epochEnd(s.Topic("none"), 0, 0, -1))
-		for _, e := range []int32{0, 6} {
+		s.AskSame("end of -2", epochEnd(t, 0, -2, -1))
+		twice := epochEnd(t, 0, 0, -1)
+		twice.Topics[0].Partitions = append(twice.Topics[0].Partitions, twice.Topics[0].Partitions[0])
+		s.AskSame("a partition twice", twice)
+		s.AskSame("nothing", kmsg.NewPtrOffsetForLeaderEpochRequest())
+		for _, e := range []int32{0, 6, -2} {
 			s.AskSame(fmt.Sprint("current epoch ", e), epochEnd(t, 0, 0, e))
 		}
 		req := epochEnd(t, 0, 0, -1)
@@ -299,6 +331,12 @@ var deleteRecordsScripts = []Script{
 		s.Settled("__consumer_offsets")
 		s.AskSame("internal", deleteRecords("__consumer_offsets", 0, 0))
 		s.AskSame("nothing", kmsg.NewPtrDeleteRecordsRequest())
+		twice := deleteRecords(t, 0, 20)
+		twice.Topics[0].Partitions = append(twice.Topics[0].Partitions, deleteRecords(t, 0, 99).Topics[0].Partitions[0])
+		s.AskSame("a partition twice", twice)
+		hasty := deleteRecords(t, 0, 20)
+		hasty.TimeoutMillis = -1
+		s.AskSame("a negative timeout", hasty)
 		s.AskFetch("below the start", t, 0, 2)
 	}},
 }

@@ -44,6 +44,17 @@ var produceScripts = []Script{
 		req.Topics[0].Partitions = append(req.Topics[0].Partitions, produce(t, 1, batch(spec{count: 4})).Topics[0].Partitions[0])
 		s.AskSame("three partitions, one unknown", req)
 		s.AskSame("no topics", kmsgProduce())
+		twice := produce(t, 0, batch(spec{count: 2}))
+		twice.Topics[0].Partitions = append(twice.Topics[0].Partitions, produce(t, 0, batch(spec{count: 5})).Topics[0].Partitions[0])
+		s.AskSame("a partition twice", twice)
+		twice = produce(t, 0, batch(spec{count: 2}))
+		twice.Topics = append(twice.Topics, produce(t, 1, batch(spec{count: 5})).Topics...)
+		s.AskSame("a topic twice", twice)
+		s.AskFetch("stored", t, 0, 0)
+		s.AskFetch("stored in the other", t, 1, 0)
+		hasty := produce(t, 0, batch(spec{}))
+		hasty.TimeoutMillis = -1
+		s.AskSame("a negative timeout", hasty)
 	}},
 	{API: 0, Name: "bad batches", Min: 3, Run: func(s *Session) {
 		for _, bad := range badBatches() {
@@ -195,10 +206,12 @@ var messageSetScripts = []Script{
 
 var idempotenceScripts = []Script{
 	{API: 22, Name: "without transactions", Run: func(s *Session) {
+		s.withProducer()
 		s.AskSame("first", initProducer())
 		s.AskSame("second", initProducer())
 	}},
 	{API: 22, Name: "with an id and epoch", Min: 3, Run: func(s *Session) {
+		s.withProducer()
 		req := initProducer()
 		req.ProducerID, req.ProducerEpoch = 5, 3
 		s.AskSame("id and epoch", req)
@@ -278,13 +291,20 @@ func initProducer() *kmsg.InitProducerIDRequest {
 	return req
 }
 
-// withProducer gives each side's session a producer id.
+// withProducer gives each side's session a producer id. Apache Kafka refuses the first request of all while it fetches its block of
+// ids.
 func (s *Session) withProducer() {
-	answers := s.Do(same(initProducer()))
-	for p, a := range answers {
+	s.both(func(p *Side) {
 		p.vars["pid"] = int64(1)
-		if a != nil {
-			p.vars["pid"] = a.(*kmsg.InitProducerIDResponse).ProducerID
-		}
-	}
+		p.until(func() bool {
+			req := initProducer()
+			req.Version = 4
+			a := p.ask(req)
+			if a.Resp == nil || a.Resp.(*kmsg.InitProducerIDResponse).ErrorCode != 0 {
+				return false
+			}
+			p.vars["pid"] = a.Resp.(*kmsg.InitProducerIDResponse).ProducerID
+			return true
+		})
+	})
 }
