@@ -74,7 +74,7 @@ func (t *term) elections(kind ElectionType, list []tp, unclean bool) (map[tp]Ele
 		case t.w.deleting(p.Topic):
 			results[p] = Election{cluster.NoLeader, refuse(kerr.InvalidTopicException, "The topic is being deleted")}
 		case !t.w.needsElection(part, kind):
-			results[p] = Election{cluster.NoLeader, refuse(kerr.ElectionNotNeeded, "")}
+			results[p] = Election{cluster.NoLeader, refuse(kerr.ElectionNotNeeded, "Leader election not needed for topic partition.")}
 		default:
 			electable = append(electable, p)
 		}

@@ -38,20 +38,32 @@ func (topicsChanged) handle(t *term) error {
 
 // takeTopics makes the world's list of topics the one that was read.
 func (t *term) takeTopics(names []string) error {
-	there := make(map[string]bool, len(names))
 	var fresh []tp
+	listed := 0
 	for _, name := range names {
-		there[name] = true
-		if t.w.topics[name] != nil {
-			continue
-		}
-		topic, err := t.readTopic(name)
-		if err != nil {
-			return err
-		}
-		if topic != nil {
+		if t.w.topics[name] == nil {
+			topic, err := t.readTopic(name)
+			if err != nil {
+				return err
+			}
+			if topic == nil {
+				continue
+			}
 			fresh = append(fresh, t.w.of(name, nil)...)
 		}
+		listed++
+	}
+	if listed < len(t.w.topics) {
+		t.forgetTopics(names)
+	}
+	return t.partitionsCreated(fresh)
+}
+
+// forgetTopics drops the topics that are not listed any more.
+func (t *term) forgetTopics(names []string) {
+	there := make(map[string]bool, len(names))
+	for _, name := range names {
+		there[name] = true
 	}
 	for name := range t.w.topics {
 		if !there[name] {
@@ -59,7 +71,6 @@ func (t *term) takeTopics(names []string) error {
 			t.w.forget(name)
 		}
 	}
-	return t.partitionsCreated(fresh)
 }
 
 // partitionsCreated gives new partitions their first leaders. A partition whose state is in the store already, which an
