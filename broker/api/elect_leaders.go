@@ -9,7 +9,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -28,10 +27,9 @@ func (t *Topics) ElectLeaders(_ *Call, req *kmsg.ElectLeadersRequest) Reply {
 		kind = controller.ElectionType(req.ElectionType)
 	}
 	if kind != controller.PreferredElection && kind != controller.UncleanElection {
-		text := fmt.Sprintf("Value %d must be one of [PREFERRED, UNCLEAN]", kind)
-		refusal := &controller.Refusal{Kafka: kerr.UnknownServerError, Message: text}
-		resp.ErrorCode = refusal.Kafka.Code
-		resp.Topics = electionResults(everywhere(partitionsAsked(req), refusal))
+		// UNKNOWN_SERVER_ERROR is never explained, lest it tell what is nobody's business.
+		resp.ErrorCode = kerr.UnknownServerError.Code
+		resp.Topics = electionResults(everywhere(partitionsAsked(req), kerr.UnknownServerError))
 		return Done(resp)
 	}
 	if !t.isController() {

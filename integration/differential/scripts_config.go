@@ -185,6 +185,8 @@ var configScripts = []Script{
 	}},
 	{API: 44, Name: "loggers", Run: func(s *Session) {
 		s.AskSame("bad level", incremental(ofLogger, "0", change{0, "kafka.server.KafkaApis", "LOUD"}))
+		s.AskSame("bad level of the root", incremental(ofLogger, "0", change{0, "root", "LOUD"}))
+		s.AskSame("no logger", incremental(ofLogger, "0", change{0, "no.such.logger", "INFO"}))
 		s.AskSame("append", incremental(ofLogger, "0", change{2, "kafka.server.KafkaApis", "INFO"}))
 		s.AskSame("delete root", incremental(ofLogger, "0", change{1, "root", "null"}))
 		s.AskSame("another node", incremental(ofLogger, "7", change{0, "root", "INFO"}))
