@@ -192,7 +192,11 @@ func (t *term) electAmong(list []tp) (int, error) {
 		return 0, err
 	}
 	refused, err := t.transactEach(list, func(d *draft, some []tp) { d.bringOnline(some, electOffline, unclean) })
-	return len(list) - len(refused), err
+	elected := len(list) - len(refused)
+	if elected > 0 {
+		t.log.Info("leaders elected", zap.Int("partitions", elected), zap.Int("left without", len(refused)))
+	}
+	return elected, err
 }
 
 // uncleanTopics looks up, for the topics of partitions that have no live replica in sync, whether another may lead.

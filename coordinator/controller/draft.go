@@ -31,7 +31,7 @@ type draft struct {
 	logs    []note
 }
 
-// note is a line for the log, written when the draft is done.
+// note is a line for the log, written when the draft is done; one a partition, so for who looks closely only.
 type note struct {
 	p    tp
 	text string

@@ -164,7 +164,7 @@ func (t *term) write(ops []store.Op) (conflict, err error) {
 
 func (t *term) report(d *draft) {
 	for _, n := range d.logs {
-		t.log.Info(n.text, zap.String("topic", n.p.Topic), zap.Int32("partition", n.p.Partition))
+		t.log.Debug(n.text, zap.String("topic", n.p.Topic), zap.Int32("partition", n.p.Partition))
 	}
 	for _, p := range sortedPartitions(d.refused) {
 		t.log.Warn("state change refused", zap.Error(d.refused[p]))
