@@ -11,30 +11,34 @@ import (
 // look like.
 var ErrFrameSize = errors.New("invalid frame size")
 
-const (
-	readBufferSize = 16 << 10
-	// keepBufferMax bounds what an idle connection holds on to between large frames.
-	keepBufferMax = 1 << 20
-)
-
 // FrameReader cuts a stream into frames (i32 size, then that many bytes). It reads ahead into one linear buffer and
-// hands out frames in place: a frame is valid until the next call of Next.
+// hands out frames in place: a frame is valid until the next call of Next. Frames that have arrived together cost one
+// read. Between frames it holds no buffer while it waits, if the stream is a BorrowingReader.
 type FrameReader struct {
-	src   io.Reader
-	limit int
-	buf   []byte
-	r, w  int // unread bytes are buf[r:w]
+	src      io.Reader
+	patient  BorrowingReader // src, nil if it is none
+	limit    int
+	borrowed *buffer // nil when nothing is unread
+	buf      []byte  // the borrowed one's
+	r, w     int     // unread bytes are buf[r:w]
+	// size is what the next buffer shall hold: a client that has sent large frames will send more.
+	size int
+
+	take func() []byte // borrow and drop, made once
+	give func()
 }
 
 // NewFrameReader reads frames of at most limit bytes (socket.request.max.bytes; the limit itself is allowed).
 func NewFrameReader(src io.Reader, limit int) *FrameReader {
-	return &FrameReader{src: src, limit: limit}
+	f := &FrameReader{src: src, limit: limit}
+	f.patient, _ = src.(BorrowingReader)
+	f.take, f.give = f.borrow, f.drop
+	return f
 }
 
 // Next waits for a whole frame. io.EOF says that the stream ended between frames, io.ErrUnexpectedEOF within one.
 // A frame's memory grows with what has arrived, not with what its size claims.
 func (f *FrameReader) Next() ([]byte, error) {
-	f.shrink()
 	if err := f.fill(4); err != nil {
 		return nil, err
 	}
@@ -47,6 +51,7 @@ func (f *FrameReader) Next() ([]byte, error) {
 	}
 	frame := f.buf[f.r+4 : f.r+4+size : f.r+4+size]
 	f.r += 4 + size
+	f.size = max(4+size, f.size/2)
 	return frame, nil
 }
 
@@ -63,17 +68,13 @@ func (f *FrameReader) Ready() bool {
 // fill reads until n unread bytes are there.
 func (f *FrameReader) fill(n int) error {
 	for f.w-f.r < n {
-		if f.r > 0 && (f.r == f.w || f.r+n > len(f.buf)) {
-			f.w = copy(f.buf, f.buf[f.r:f.w])
-			f.r = 0
-		}
-		if f.w == len(f.buf) {
-			f.grow(n)
-		}
-		m, err := f.src.Read(f.buf[f.w:])
+		m, err := f.read(n)
 		f.w += m
 		if err != nil && f.w-f.r < n {
-			if err == io.EOF && f.w > f.r {
+			switch {
+			case f.w == f.r:
+				f.drop()
+			case err == io.EOF:
 				err = io.ErrUnexpectedEOF
 			}
 			return err
@@ -82,24 +83,49 @@ func (f *FrameReader) fill(n int) error {
 	return nil
 }
 
-// grow makes room for a frame of n bytes: at once when most of it has come or it is small, else by doubling.
-func (f *FrameReader) grow(n int) {
-	size := max(readBufferSize, 2*len(f.buf))
-	if n <= keepBufferMax || size > n {
-		size = max(readBufferSize, n)
+// read reads once, on the way to n unread bytes.
+func (f *FrameReader) read(n int) (int, error) {
+	switch {
+	case f.r < f.w:
+		f.makeRoom(n)
+		return f.src.Read(f.buf[f.w:])
+	case f.patient != nil:
+		f.drop()
+		return f.patient.ReadBorrowed(f.take, f.give)
+	default:
+		f.drop()
+		return f.src.Read(f.borrow())
 	}
-	buf := make([]byte, size)
-	f.w = copy(buf, f.buf[f.r:f.w])
-	f.r = 0
-	f.buf = buf
 }
 
-// shrink gives a large buffer back once its frame is done with.
-func (f *FrameReader) shrink() {
-	if len(f.buf) > keepBufferMax && f.w-f.r < readBufferSize {
-		buf := make([]byte, readBufferSize)
-		f.w = copy(buf, f.buf[f.r:f.w])
-		f.r = 0
-		f.buf = buf
+// makeRoom moves what is unread to where n bytes fit, or as many as four times what the buffer has held so far. What
+// room there is behind it is filled first.
+func (f *FrameReader) makeRoom(n int) {
+	if f.r+n <= len(f.buf) || f.r == 0 && f.w < len(f.buf) {
+		return
 	}
+	old := f.borrowed
+	if n > len(f.buf) {
+		f.borrowed = borrowBuffer(min(n, 4*len(f.buf)))
+	}
+	f.w = copy(f.borrowed.b, f.buf[f.r:f.w])
+	f.r, f.buf = 0, f.borrowed.b
+	if old != f.borrowed {
+		old.giveBack()
+	}
+}
+
+// borrow gets a buffer where there is none.
+func (f *FrameReader) borrow() []byte {
+	f.borrowed = borrowBuffer(f.size)
+	f.buf = f.borrowed.b
+	return f.buf
+}
+
+// drop gives the buffer back when nothing in it is unread.
+func (f *FrameReader) drop() {
+	if f.borrowed != nil {
+		f.borrowed.giveBack()
+	}
+	f.borrowed, f.buf, f.r, f.w = nil, nil, 0, 0
 }

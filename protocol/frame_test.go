@@ -22,7 +22,7 @@ func framed(payloads ...[]byte) []byte {
 
 func TestFramesComeWholeAndInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(0, 50), rapid.IntRange(0, 3*readBufferSize)), 1, 20).Draw(t, "sizes")
+		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(0, 50), rapid.IntRange(0, 3*smallestBuffer)), 1, 20).Draw(t, "sizes")
 		payloads := make([][]byte, len(sizes))
 		for i, n := range sizes {
 			payloads[i] = bytes.Repeat([]byte{byte(i)}, n)
@@ -84,15 +84,54 @@ func TestReadyOnlyWithAWholeFrame(t *testing.T) {
 	}
 }
 
-func TestLargeBufferIsGivenBack(t *testing.T) {
-	f := NewFrameReader(bytes.NewReader(framed(make([]byte, 4<<20), []byte("small"))), 8<<20)
-	for range 2 {
+// Who has sent a large frame is given room for the next at once, and less with every small one.
+func TestBufferFollowsTheFrames(t *testing.T) {
+	large := make([]byte, 10*smallestBuffer)
+	payloads := [][]byte{large, large}
+	for range 10 {
+		payloads = append(payloads, []byte("small"))
+	}
+	f := NewFrameReader(iotest.OneByteReader(bytes.NewReader(framed(payloads...))), 8<<20)
+	for i := range payloads {
 		if _, err := f.Next(); err != nil {
 			t.Fatal(err)
 		}
+		if i == 1 && len(f.buf) < len(large) {
+			t.Fatalf("holds %d bytes", len(f.buf))
+		}
 	}
-	if len(f.buf) > keepBufferMax {
+	if len(f.buf) > smallestBuffer {
 		t.Fatalf("keeps %d bytes", len(f.buf))
+	}
+	if _, err := f.Next(); err != io.EOF || f.buf != nil {
+		t.Fatalf("%v, keeps %d bytes", err, len(f.buf))
+	}
+}
+
+// moody has nothing to read every other time.
+type moody struct {
+	io.Reader
+	gaveBack int
+}
+
+func (m *moody) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
+	borrow()
+	giveBack()
+	m.gaveBack++
+	return m.Read(borrow())
+}
+
+func TestFramesOfABorrowingReader(t *testing.T) {
+	payloads := [][]byte{[]byte("one"), make([]byte, 3*smallestBuffer), []byte("three"), {}}
+	m := &moody{Reader: iotest.HalfReader(bytes.NewReader(framed(payloads...)))}
+	f := NewFrameReader(m, 1<<20)
+	for i, want := range payloads {
+		if got, err := f.Next(); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("frame %d: %d bytes, %v", i, len(got), err)
+		}
+	}
+	if _, err := f.Next(); err != io.EOF || m.gaveBack == 0 || f.borrowed != nil {
+		t.Fatalf("%v, gave back %d times", err, m.gaveBack)
 	}
 }
 
@@ -114,4 +153,20 @@ func FuzzFrame(f *testing.F) {
 			rest = rest[4+n:]
 		}
 	})
+}
+
+func BenchmarkFrames(b *testing.B) {
+	stream := framed(make([]byte, 16400), make([]byte, 16400), make([]byte, 16400), make([]byte, 16400), make([]byte, 16400))
+	src := bytes.NewReader(stream)
+	f := NewFrameReader(src, 1<<20)
+	b.SetBytes(int64(len(stream)))
+	b.ReportAllocs()
+	for b.Loop() {
+		src.Reset(stream)
+		for range 5 {
+			if _, err := f.Next(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }

@@ -19,12 +19,14 @@ type Region interface {
 // copyBelow is the size under which a region is copied into the message: a system call of its own costs more.
 const copyBelow = 16 << 10
 
-// Message is a sequence of bytes and file regions on its way to a connection. The zero value is empty and ready.
+// Message is a sequence of bytes and file regions on its way to a connection. The zero value is empty and ready, and holds
+// no memory: that comes with the first frame and goes with Reset.
 // Regions are owned by the message from AppendRegion on; Release lets them go.
 type Message struct {
 	// Buf holds all bytes that are not regions, ready to be appended to.
-	Buf  []byte
-	cuts []cut
+	Buf      []byte
+	borrowed *buffer // what Buf began in, nil if it was given
+	cuts     []cut
 	// regionBytes is the sum of the regions' lengths.
 	regionBytes int
 }
@@ -68,6 +70,10 @@ type Mark struct{ field, size int }
 
 // BeginFrame reserves a frame's size field.
 func (m *Message) BeginFrame() Mark {
+	if m.Buf == nil {
+		m.borrowed = borrowBuffer(smallestBuffer)
+		m.Buf = m.borrowed.b[:0]
+	}
 	at := len(m.Buf)
 	m.Buf = append(m.Buf, 0, 0, 0, 0)
 	return Mark{at, m.Size()}
@@ -78,13 +84,13 @@ func (m *Message) EndFrame(k Mark) {
 	binary.BigEndian.PutUint32(m.Buf[k.field:], uint32(m.Size()-k.size))
 }
 
-// Reset empties the message but keeps its buffer, unless that has grown beyond keep bytes.
-func (m *Message) Reset(keep int) {
+// Reset empties the message and lets go of its memory.
+func (m *Message) Reset() {
 	m.Release()
-	if cap(m.Buf) > keep {
-		m.Buf = nil
+	if m.borrowed != nil {
+		m.borrowed.giveBack()
 	}
-	m.Buf = m.Buf[:0]
+	m.borrowed, m.Buf = nil, nil
 }
 
 // Release lets all regions go. The message must not be written afterwards.

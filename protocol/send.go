@@ -14,7 +14,6 @@ import (
 type Sender struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil when the connection has no descriptor of its own (TLS, pipes): regions are copied
-	copy []byte
 }
 
 // NewSender writes to conn.
@@ -107,16 +106,12 @@ func (s *Sender) region(r Region) error {
 // copyRegion sends a region where sendfile cannot.
 func (s *Sender) copyRegion(r Region) error {
 	n := r.Len()
-	if cap(s.copy) < n {
-		s.copy = make([]byte, n)
-	}
-	b := s.copy[:n]
+	borrowed := borrowBuffer(n)
+	defer borrowed.giveBack()
+	b := borrowed.b[:n]
 	if got, err := r.ReadInto(b); err != nil || got != n {
 		return fmt.Errorf("read %d of %d bytes: %w", got, n, err)
 	}
 	_, err := s.conn.Write(b)
-	if n > keepBufferMax {
-		s.copy = nil
-	}
 	return err
 }

@@ -67,7 +67,7 @@ func TestMessageArrivesWhole(t *testing.T) {
 			if frame, err := NewFrameReader(bytes.NewReader(got), len(got)).Next(); err != nil || !bytes.Equal(frame, want) {
 				t.Fatalf("%d bytes, want %d: %v", len(frame), len(want), err)
 			}
-			m.Reset(keepBufferMax)
+			m.Reset()
 			if released != 5 || m.Size() != 0 {
 				t.Fatalf("%d of 5 regions released, %d bytes left", released, m.Size())
 			}
