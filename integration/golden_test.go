@@ -24,7 +24,7 @@ import (
 
 	"barnabas/integration/peers"
 
-	zookeeper "github.com/go-zookeeper/zk"
+	"github.com/go-zookeeper/zk"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -377,16 +377,16 @@ func plantTopics(t *testing.T, addr, chroot, dir string, counts map[string]int) 
 	put := func(path, data string) {
 		for i := 1; i < len(path); i++ {
 			if path[i] == '/' {
-				if _, err := c.Create(chroot+path[:i], nil, 0, zookeeper.WorldACL(zookeeper.PermAll)); err != nil && !errors.Is(err, zookeeper.ErrNodeExists) {
+				if _, err := c.Create(chroot+path[:i], nil, 0, zk.WorldACL(zk.PermAll)); err != nil && !errors.Is(err, zk.ErrNodeExists) {
 					t.Fatal(err)
 				}
 			}
 		}
-		if _, err := c.Create(chroot+path, []byte(data), 0, zookeeper.WorldACL(zookeeper.PermAll)); err != nil {
+		if _, err := c.Create(chroot+path, []byte(data), 0, zk.WorldACL(zk.PermAll)); err != nil {
 			t.Fatalf("create %s: %v", path, err)
 		}
 	}
-	if _, err := c.Create(chroot, nil, 0, zookeeper.WorldACL(zookeeper.PermAll)); err != nil {
+	if _, err := c.Create(chroot, nil, 0, zk.WorldACL(zk.PermAll)); err != nil {
 		t.Fatal(err)
 	}
 	put("/cluster/id", fmt.Sprintf(`{"version":"1","id":%q}`, property(t, filepath.Join(dir, "meta.properties"), "cluster.id", "=")))

@@ -23,29 +23,29 @@ type room struct {
 }
 
 const (
-	zk   = "github.com/go-zookeeper/zk"
-	kmsg = "github.com/twmb/franz-go/pkg/kmsg"
-	zap  = "go.uber.org/zap"
+	zkPackage   = "github.com/go-zookeeper/zk"
+	kmsgPackage = "github.com/twmb/franz-go/pkg/kmsg"
+	zapPackage  = "go.uber.org/zap"
 )
 
 // rooms is the table of who may import whom. Time comes from storage/clock everywhere but in protocol, which has none.
 var rooms = []room{
-	{"protocol", nil, []string{zk, zap, "os"}}, // it writes messages to sockets
-	{"storage", []string{"protocol/record"}, []string{zk, kmsg, "net", "os"}},
-	{"storage/vfs", nil, []string{zk, kmsg, "net"}}, // the one place that touches package os
-	{"replication/await", []string{"protocol", "storage/clock"}, []string{zk, "net", "os"}},
-	{"replication/cluster", []string{"protocol"}, []string{zk, "net", "os"}},
-	{"replication", []string{"storage", "protocol"}, []string{zk, "os"}},
-	{"coordinator/runtime", []string{"protocol", "replication/await", "storage/clock"}, []string{zk, "net", "os"}},
-	{"coordinator/group", []string{"coordinator/runtime", "replication/cluster", "replication/await", "storage/clock", "protocol"}, []string{zk, "net", "os"}},
-	{"coordinator/txn", []string{"coordinator/runtime", "replication/cluster", "replication/await", "storage/clock", "protocol"}, []string{zk, "net", "os"}},
-	{"coordinator/controller", []string{"coordinator/store", "replication/cluster", "storage/clock"}, []string{zk, "net", "os"}},
-	{"coordinator/store", []string{"storage/clock"}, []string{zk, "net/http", "os"}},
+	{"protocol", nil, []string{zkPackage, zapPackage, "os"}}, // it writes messages to sockets
+	{"storage", []string{"protocol/record"}, []string{zkPackage, kmsgPackage, "net", "os"}},
+	{"storage/vfs", nil, []string{zkPackage, kmsgPackage, "net"}}, // the one place that touches package os
+	{"replication/await", []string{"protocol", "storage/clock"}, []string{zkPackage, "net", "os"}},
+	{"replication/cluster", []string{"protocol"}, []string{zkPackage, "net", "os"}},
+	{"replication", []string{"storage", "protocol"}, []string{zkPackage, "os"}},
+	{"coordinator/runtime", []string{"protocol", "replication/await", "storage/clock"}, []string{zkPackage, "net", "os"}},
+	{"coordinator/group", []string{"coordinator/runtime", "replication/cluster", "replication/await", "storage/clock", "protocol"}, []string{zkPackage, "net", "os"}},
+	{"coordinator/txn", []string{"coordinator/runtime", "replication/cluster", "replication/await", "storage/clock", "protocol"}, []string{zkPackage, "net", "os"}},
+	{"coordinator/controller", []string{"coordinator/store", "replication/cluster", "storage/clock"}, []string{zkPackage, "net", "os"}},
+	{"coordinator/store", []string{"storage/clock"}, []string{zkPackage, "net/http", "os"}},
 	{"coordinator/store/zk", []string{"coordinator/store", "storage/clock"}, nil}, // the one importer of go-zookeeper
-	{"broker/api", []string{"protocol", "replication", "coordinator", "storage", "broker/config", "broker/auth", "broker/quota"}, []string{zk}},
-	{"broker/config", nil, []string{zk, kmsg, "net/http"}},
-	{"broker", []string{"protocol", "storage", "replication", "coordinator"}, []string{zk}},
-	{"cmd", []string{"broker", "protocol", "storage", "replication", "coordinator"}, []string{zk}},
+	{"broker/api", []string{"protocol", "replication", "coordinator", "storage", "broker/config", "broker/auth", "broker/quota"}, []string{zkPackage}},
+	{"broker/config", nil, []string{zkPackage, kmsgPackage, "net/http"}},
+	{"broker", []string{"protocol", "storage", "replication", "coordinator"}, []string{zkPackage}},
+	{"cmd", []string{"broker", "protocol", "storage", "replication", "coordinator"}, []string{zkPackage}},
 	{"integration", []string{"broker", "protocol", "storage", "replication", "coordinator"}, nil},
 }
 
