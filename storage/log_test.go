@@ -185,8 +185,14 @@ func TestSmoke(t *testing.T) {
 	for off := int64(0); off < 40; off++ {
 		s, err := b.log.Read(off, 1, 40, true)
 		must(t, err)
-		if s.Len() != 300 || s.First != off/2*2 {
+		if s.Len() != 300 || s.First != off/2*2 || s.Cut {
 			t.Fatalf("offset %d: %d bytes from %d", off, s.Len(), s.First)
+		}
+		s.Release()
+		s, err = b.log.Read(off, 299, 40, false)
+		must(t, err)
+		if s.Len() != 299 || !s.Cut {
+			t.Fatalf("offset %d: %d of 300 bytes, cut %v", off, s.Len(), s.Cut)
 		}
 		s.Release()
 	}

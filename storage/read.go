@@ -88,7 +88,9 @@ func (l *Log) readFrom(list segments, offset int64, limit int, bound int64, minO
 		if err != nil {
 			return Slice{}, err
 		}
-		return newSlice(l, h, p.pos, int(n), p.first), nil
+		slice := newSlice(l, h, p.pos, int(n), p.first)
+		slice.Cut = n < p.size
+		return slice, nil
 	}
 	return Slice{}, nil
 }

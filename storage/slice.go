@@ -16,6 +16,8 @@ type Slice struct {
 
 	// First is the first offset of the batch that the slice begins with, at or before the offset asked for.
 	First int64
+	// Cut says that the first batch goes on behind the slice's end.
+	Cut bool
 }
 
 func newSlice(l *Log, h *handle, pos int64, size int, first int64) Slice {

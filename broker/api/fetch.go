@@ -260,6 +260,11 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 	case limit < 0 && fp.offset < p.Bound(f.isolation):
 		slice.Release()
 		return a.failed(kerr.UnknownServerError) // what Kafka makes of it when it gets to the segment
+	case slice.Cut && f.version >= 3:
+		// Part of a batch is of no use: there is room for it in another response. Older clients learn from it that they
+		// must ask for more.
+		slice.Release()
+		slice = noRecords
 	}
 	a.records = slice
 	if f.isolation == replication.Committed {
