@@ -46,6 +46,15 @@ type Broker struct {
 
 // StartBroker writes the settings into dir, starts the broker on a free port and waits until it serves.
 func StartBroker(ctx context.Context, dir string, o Options) (*Broker, error) {
+	b, err := NewBroker(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return b, b.Restart(ctx)
+}
+
+// NewBroker is a broker that is not started, with a port that is free now.
+func NewBroker(dir string, o Options) (*Broker, error) {
 	if o.Kind == "" {
 		o.Kind = Barnabas
 	}
@@ -57,7 +66,7 @@ func StartBroker(ctx context.Context, dir string, o Options) (*Broker, error) {
 	if b.DataDir == "" {
 		b.DataDir = filepath.Join(dir, "data")
 	}
-	return b, b.Restart(ctx)
+	return b, nil
 }
 
 // Restart starts the broker, which must not be running, on its old address and data, and waits until it serves.
@@ -70,7 +79,7 @@ func (b *Broker) Restart(ctx context.Context) error {
 
 // Launch starts the process without waiting.
 func (b *Broker) Launch() error {
-	cmd, err := b.command()
+	cmd, err := b.Command()
 	if err != nil {
 		return err
 	}
@@ -87,7 +96,8 @@ func (b *Broker) Ready(ctx context.Context) error {
 	return err
 }
 
-func (b *Broker) command() (*exec.Cmd, error) {
+// Command is how Launch would start the broker, with its settings written, for one who starts it itself.
+func (b *Broker) Command() (*exec.Cmd, error) {
 	settings := map[string]string{
 		"broker.id":                                strconv.Itoa(b.Opts.ID),
 		"listeners":                                "PLAINTEXT://" + b.Addr,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,8 +28,9 @@ type Run struct {
 	Stdout, Stderr string
 }
 
-// StartTools starts the JVM for a version of which the jars are installed ("3.9.2", "4.3.1"); its own log goes into dir.
-func StartTools(version, dir string) (*Tools, error) {
+// StartTools starts the JVM for a version of which the jars are installed ("3.9.2", "4.3.1"); its own log goes into dir. Without JVM
+// flags it gets some that start quickly.
+func StartTools(version, dir string, jvm ...string) (*Tools, error) {
 	jars, err := Installed("kafka-" + version)
 	if err != nil {
 		return nil, err
@@ -47,10 +49,13 @@ func StartTools(version, dir string) (*Tools, error) {
 		return nil, err
 	}
 	defer log.Close()
+	if jvm == nil {
+		jvm = []string{"-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
+	}
 	t := &Tools{Version: version}
-	t.cmd = exec.Command("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.security.manager=allow", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
+	t.cmd = exec.Command("java", append(slices.Clone(jvm), "-Djava.security.manager=allow", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
 		"-Dlog4j.configuration=file:"+filepath.Join(dir, "tools-log4j.properties"), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-		"-cp", launcher+":"+jars+"/*", "ToolServer")
+		"-cp", launcher+":"+jars+"/*", "ToolServer")...)
 	t.cmd.Stderr = log
 	if t.in, err = t.cmd.StdinPipe(); err != nil {
 		return nil, err
