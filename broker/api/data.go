@@ -28,7 +28,7 @@ type Data struct {
 
 func (d *Data) routes() []Route {
 	return []Route{
-		route(d.Produce, inPlace),
+		route(d.Produce, inPlace, made(d.newProduceRequest)),
 		route(d.Fetch, inPlace),
 		route(d.ListOffsets, inPlace),
 		route(d.DeleteRecords, inPlace),

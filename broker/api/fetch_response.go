@@ -229,26 +229,12 @@ func (r *fetchResponse) appendPartitionTags(b []byte, a *fetchedPartition) []byt
 	return b
 }
 
-// appendBrokers writes the response's tags: the endpoints of the leaders that partitions name (KIP-951).
+// appendBrokers writes the response's tags.
 func (r *fetchResponse) appendBrokers(b []byte) []byte {
-	if len(r.brokers) == 0 || r.version < 16 {
+	if r.version < 16 {
 		return append(b, 0)
 	}
-	field := appendCount(nil, len(r.brokers), true)
-	for _, n := range r.brokers {
-		field = binary.BigEndian.AppendUint32(field, uint32(n.NodeID))
-		field = appendString(field, n.Host, true)
-		field = binary.BigEndian.AppendUint32(field, uint32(n.Port))
-		if n.Rack == nil {
-			field = append(field, 0)
-		} else {
-			field = appendString(field, *n.Rack, true)
-		}
-		field = append(field, 0)
-	}
-	b = append(b, 1, 0)
-	b = binary.AppendUvarint(b, uint64(len(field)))
-	return append(b, field...)
+	return appendLeaders(b, r.brokers)
 }
 
 // appendCount writes the length of an array; -1 is null.

@@ -41,33 +41,28 @@ type owed struct {
 }
 
 // Produce appends at once, in the order of the connection, and answers when acks says so.
-func (d *Data) Produce(c *Call, req *kmsg.ProduceRequest) Reply {
-	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+func (d *Data) Produce(c *Call, req *produceRequest) Reply {
 	req.Topics = merged(req.Topics,
 		func(t *kmsg.ProduceRequestTopic) byName { return byName{t.Topic, t.TopicID} },
 		func(t *kmsg.ProduceRequestTopic) *[]kmsg.ProduceRequestTopicPartition { return &t.Partitions },
 		func(p *kmsg.ProduceRequestTopicPartition) int32 { return p.Partition })
-	resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
+	resp := req.respond()
 	img := d.Images.Current()
-	refusal := refuseProduce(req)
+	refusal := refuseProduce(&req.ProduceRequest)
 	var waits []owed
 	failed := false
 	for i := range req.Topics {
 		rt, at := &req.Topics[i], &resp.Topics[i]
-		at.Topic, at.TopicID = rt.Topic, rt.TopicID
-		at.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(rt.Partitions))
 		topic, found := topicName(img, rt.Topic, rt.TopicID, req.Version >= 13)
 		for j := range rt.Partitions {
 			rp, ap := &rt.Partitions[j], &at.Partitions[j]
-			ap.Default()
-			ap.Partition, ap.BaseOffset, ap.LogAppendTime, ap.LogStartOffset = rp.Partition, -1, -1, -1
 			switch {
 			case refusal != nil:
 				ap.ErrorCode = refusal.Code
 			case !found:
 				ap.ErrorCode = kerr.UnknownTopicID.Code
 			default:
-				if w, waiting := d.produce(c, req, img, topic, rp, ap); waiting {
+				if w, waiting := d.produce(c, &req.ProduceRequest, img, topic, rp, ap); waiting {
 					waits = append(waits, w)
 				}
 			}
@@ -81,7 +76,7 @@ func (d *Data) Produce(c *Call, req *kmsg.ProduceRequest) Reply {
 		for i := range waits {
 			failed = waits[i].partition.Written(waits[i].appended) != nil || failed
 		}
-		if failed {
+		if req.free(); failed {
 			return Close()
 		}
 		return None()

@@ -21,7 +21,8 @@ type Route struct {
 	// out of the connection's buffer.
 	InPlace bool
 
-	serve func(*Call, kmsg.Request) Reply
+	request func() kmsg.Request // an empty one
+	serve   func(*Call, kmsg.Request) Reply
 }
 
 // Flexible says whether a version of the API has tagged fields.
@@ -35,7 +36,7 @@ func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
 			err = fmt.Errorf("%s v%d: %w: %v\n%s", r.Name, c.Version, ErrPanic, p, debug.Stack())
 		}
 	}()
-	req := kmsg.RequestForKey(r.Key)
+	req := r.request()
 	req.SetVersion(c.Version)
 	if err := req.ReadFrom(body); err != nil {
 		return Reply{}, fmt.Errorf("%s v%d: %w", r.Name, c.Version, err)
@@ -52,6 +53,9 @@ type option func(*Route)
 // inPlace lets the handler work on the connection's buffer.
 func inPlace(r *Route) { r.InPlace = true }
 
+// made gives the requests to decode into, of the type that the handler takes, where kmsg's own do not do.
+func made(request func() kmsg.Request) option { return func(r *Route) { r.request = request } }
+
 // route makes a row of the table from a family's method; the key and the highest version come from the request's type.
 func route[R kmsg.Request](method func(*Call, R) Reply, options ...option) Route {
 	var zero R
@@ -62,6 +66,7 @@ func route[R kmsg.Request](method func(*Call, R) Reply, options ...option) Route
 			break
 		}
 	}
+	r.request = func() kmsg.Request { return kmsg.RequestForKey(r.Key) }
 	r.serve = func(c *Call, req kmsg.Request) Reply { return method(c, req.(R)) }
 	for _, o := range options {
 		o(&r)
