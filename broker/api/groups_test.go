@@ -282,7 +282,7 @@ func TestNoCoordinator(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	commit := commitRequest(3)
-	if r := ask[*kmsg.OffsetCommitResponse](s, 9, commit); r.Topics[0].Partitions[0].ErrorCode != 16 {
+	if r := ask[*kmsg.OffsetCommitResponse](s, 9, commit); r.Topics[0].Partitions[1].ErrorCode != 16 {
 		t.Errorf("%+v", r)
 	}
 	list := kmsg.NewPtrListGroupsRequest()
@@ -318,7 +318,7 @@ func TestOffsetsAtEveryVersion(t *testing.T) {
 			if version >= 10 {
 				unknown = kerr.UnknownTopicID.Code
 			}
-			if a, b := r.Topics[0].Partitions, r.Topics[1].Partitions; a[0].ErrorCode != 0 || a[1].ErrorCode != 3 || b[0].ErrorCode != unknown {
+			if a, b := r.Topics[0].Partitions, r.Topics[1].Partitions; a[0].ErrorCode != 3 || a[1].ErrorCode != 0 || b[0].ErrorCode != unknown {
 				t.Fatalf("%+v", r)
 			}
 			fetch := kmsg.NewPtrOffsetFetchRequest()
@@ -371,12 +371,69 @@ func TestOffsetsAtEveryVersion(t *testing.T) {
 	}
 }
 
+// Apache Kafka takes the partitions of a commit or a fetch for a set. We once answered a topic as often as it was named, and wrote
+// a record for each time a partition was.
+func TestTopicsAndPartitionsNamedTwice(t *testing.T) {
+	partition := func(id int32, offset int64) kmsg.OffsetCommitRequestTopicPartition {
+		p := kmsg.NewOffsetCommitRequestTopicPartition()
+		p.Partition, p.Offset, p.Timestamp = id, offset, -1
+		return p
+	}
+	for version := range int16(10) {
+		s := newGroupStage(t)
+		commit := commitRequest(1)
+		commit.Topics = []kmsg.OffsetCommitRequestTopic{
+			{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{partition(0, 1), partition(9, 1)}},
+			{Topic: "u"}, {Topic: "x"},
+			{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{partition(1, 2), partition(0, 3)}},
+		}
+		got := ""
+		for _, t := range ask[*kmsg.OffsetCommitResponse](s, version, commit).Topics {
+			got += t.Topic
+			for _, p := range t.Partitions {
+				got += fmt.Sprintf(" %d:%d", p.Partition, p.ErrorCode)
+			}
+			got += ";"
+		}
+		want, records := "t 9:3 0:0 1:0;x;", int64(2)
+		if version == 0 {
+			want, records = "t 9:3 0:0 1:0 0:0;x;", 0
+		}
+		if got != want || s.log.End() != records {
+			t.Errorf("commit v%d: %s, %d records", version, got, s.log.End())
+		}
+
+		fetch := kmsg.NewPtrOffsetFetchRequest()
+		fetch.Group = "g"
+		fetch.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: "t", Partitions: []int32{1, 0, 1}}, {Topic: "u"}, {Topic: "t", Partitions: []int32{0}}}
+		fetch.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g", MemberEpoch: -1, Topics: []kmsg.OffsetFetchRequestGroupTopic{
+			{Topic: "t", Partitions: []int32{1, 0, 1}}, {Topic: "u"}, {Topic: "t", Partitions: []int32{0}}}}}
+		f := ask[*kmsg.OffsetFetchResponse](s, version, fetch)
+		got = ""
+		for _, t := range f.Topics {
+			for _, p := range t.Partitions {
+				got += fmt.Sprintf("%s %d:%d;", t.Topic, p.Partition, p.Offset)
+			}
+		}
+		topics := len(f.Topics)
+		for _, g := range f.Groups {
+			topics = len(g.Topics)
+			for _, p := range g.Topics[0].Partitions {
+				got += fmt.Sprintf("%s %d:%d;", g.Topics[0].Topic, p.Partition, p.Offset)
+			}
+		}
+		if got != "t 1:2;t 0:3;" || topics != 1 {
+			t.Errorf("fetch v%d: %s", version, got)
+		}
+	}
+}
+
 func TestLegacyOffsetsLieInTheStore(t *testing.T) {
 	s := newGroupStage(t)
 	req := commitRequest(9)
 	long := string(make([]byte, 5000))
 	req.Topics[0].Partitions[0].Metadata = &long
-	if r := ask[*kmsg.OffsetCommitResponse](s, 0, req); r.Topics[0].Partitions[0].ErrorCode != 12 {
+	if r := ask[*kmsg.OffsetCommitResponse](s, 0, req); r.Topics[0].Partitions[1].ErrorCode != 12 {
 		t.Fatalf("%+v", r)
 	}
 	ask[*kmsg.OffsetCommitResponse](s, 0, commitRequest(9))

@@ -27,21 +27,22 @@ import (
 
 // OffsetCommit stores the offsets of partitions that exist; those of others are refused one by one.
 func (g *Groups) OffsetCommit(_ *Call, req *kmsg.OffsetCommitRequest) Reply {
-	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-	known := checkCommit(g.Images.Current(), req, resp)
+	answers := newCommitAnswers(req)
+	known := checkCommit(g.Images.Current(), req, answers)
 	switch {
 	case len(known) == 0:
-		return Done(resp)
+		return Done(answers.resp)
 	case req.Version == 0:
-		return Later(func(ctx context.Context) Response { return g.commitLegacy(ctx, req, resp, known) })
+		return Later(func(ctx context.Context) Response { return g.commitLegacy(ctx, req, answers, known) })
 	}
+	known = once(known)
 	commit := group.CommitRequest{Group: req.Group, Member: req.MemberID, Instance: req.InstanceID, Generation: req.Generation,
 		Retention: -1}
 	if req.Version >= 2 && req.Version <= 4 {
 		commit.Retention = req.RetentionTimeMillis
 	}
 	for _, k := range known {
-		commit.Topics = append(commit.Topics, commitTopic(req, k))
+		commit.Topics = append(commit.Topics, commitTopic(req.Version, k))
 	}
 	answer := g.Coordinator.Commit(commit)
 	return Later(func(ctx context.Context) Response {
@@ -50,45 +51,77 @@ func (g *Groups) OffsetCommit(_ *Call, req *kmsg.OffsetCommitRequest) Reply {
 			return nil
 		}
 		for i, k := range known {
-			for j, at := range k.partitions {
+			for j, p := range k.partitions {
 				e := asKafkaOrNil(err)
 				if e == nil {
 					e = res[i][j]
 				}
-				resp.Topics[k.topic].Partitions[at].ErrorCode = number(e)
+				answers.add(k.commitTopicKey, p.Partition, number(e))
 			}
 		}
-		return resp
+		return answers.resp
 	})
 }
 
-// knownTopic is a topic of a request and the partitions of it that exist, as indexes into the request.
-type knownTopic struct {
-	topic      int
-	name       string
-	partitions []int
+// commitTopicKey is what a request calls a topic: its name, or from v10 its id.
+type commitTopicKey struct {
+	topic string
+	id    [16]byte
 }
 
-// checkCommit prepares the response and finds what can be committed.
-func checkCommit(img *cluster.Image, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) []knownTopic {
+// commitAnswers gathers a response. As in Apache Kafka a topic comes once, however often the request has it, and what could not
+// be tried stands before what was.
+type commitAnswers struct {
+	resp *kmsg.OffsetCommitResponse
+	at   map[commitTopicKey]int
+}
+
+func newCommitAnswers(req *kmsg.OffsetCommitRequest) *commitAnswers {
+	return &commitAnswers{resp: req.ResponseKind().(*kmsg.OffsetCommitResponse), at: map[commitTopicKey]int{}}
+}
+
+func (a *commitAnswers) topic(k commitTopicKey) *kmsg.OffsetCommitResponseTopic {
+	i, ok := a.at[k]
+	if !ok {
+		i = len(a.resp.Topics)
+		a.at[k] = i
+		a.resp.Topics = append(a.resp.Topics, kmsg.OffsetCommitResponseTopic{Topic: k.topic, TopicID: k.id})
+	}
+	return &a.resp.Topics[i]
+}
+
+func (a *commitAnswers) add(k commitTopicKey, partition int32, code int16) {
+	t := a.topic(k)
+	t.Partitions = append(t.Partitions, kmsg.OffsetCommitResponseTopicPartition{Partition: partition, ErrorCode: code})
+}
+
+// knownTopic is a topic of a request and the partitions of it that exist.
+type knownTopic struct {
+	commitTopicKey
+	name       string
+	partitions []*kmsg.OffsetCommitRequestTopicPartition
+}
+
+// checkCommit answers what cannot be committed and finds what can. A topic that does not exist is answered even without
+// partitions, one that does exist is not.
+func checkCommit(img *cluster.Image, req *kmsg.OffsetCommitRequest, answers *commitAnswers) []knownTopic {
 	var known []knownTopic
-	resp.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		name, ok := topicName(img, t.Topic, t.TopicID, req.Version >= 10)
-		k := knownTopic{topic: i, name: name}
-		resp.Topics[i] = kmsg.OffsetCommitResponseTopic{Topic: t.Topic, TopicID: t.TopicID,
-			Partitions: make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))}
+		k := knownTopic{commitTopicKey: commitTopicKey{t.Topic, t.TopicID}, name: name}
+		if !ok || img.Topics[name] == nil {
+			answers.topic(k.commitTopicKey)
+		}
 		for j := range t.Partitions {
-			p := &resp.Topics[i].Partitions[j]
-			p.Partition = t.Partitions[j].Partition
+			p := &t.Partitions[j]
 			switch {
 			case !ok:
-				p.ErrorCode = kerr.UnknownTopicID.Code
+				answers.add(k.commitTopicKey, p.Partition, kerr.UnknownTopicID.Code)
 			case !exists(img, name, p.Partition):
-				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
+				answers.add(k.commitTopicKey, p.Partition, kerr.UnknownTopicOrPartition.Code)
 			default:
-				k.partitions = append(k.partitions, j)
+				k.partitions = append(k.partitions, p)
 			}
 		}
 		if len(k.partitions) > 0 {
@@ -98,15 +131,42 @@ func checkCommit(img *cluster.Image, req *kmsg.OffsetCommitRequest, resp *kmsg.O
 	return known
 }
 
-func commitTopic(req *kmsg.OffsetCommitRequest, k knownTopic) group.CommitTopic {
+// once leaves each partition once, with the last offset that the request has for it.
+func once(known []knownTopic) []knownTopic {
+	type partition struct {
+		commitTopicKey
+		id int32
+	}
+	topics, partitions := map[commitTopicKey]int{}, map[partition]int{}
+	var set []knownTopic
+	for _, k := range known {
+		i, ok := topics[k.commitTopicKey]
+		if !ok {
+			i = len(set)
+			topics[k.commitTopicKey] = i
+			set = append(set, knownTopic{commitTopicKey: k.commitTopicKey, name: k.name})
+		}
+		for _, p := range k.partitions {
+			at := partition{k.commitTopicKey, p.Partition}
+			if j, ok := partitions[at]; ok {
+				set[i].partitions[j] = p
+				continue
+			}
+			partitions[at] = len(set[i].partitions)
+			set[i].partitions = append(set[i].partitions, p)
+		}
+	}
+	return set
+}
+
+func commitTopic(version int16, k knownTopic) group.CommitTopic {
 	t := group.CommitTopic{Topic: k.name, Partitions: make([]group.CommitPartition, len(k.partitions))}
-	for i, at := range k.partitions {
-		p := &req.Topics[k.topic].Partitions[at]
+	for i, p := range k.partitions {
 		c := group.CommitPartition{Partition: p.Partition, Offset: p.Offset, LeaderEpoch: -1, Timestamp: -1, Metadata: deref(p.Metadata)}
-		if req.Version >= 6 {
+		if version >= 6 {
 			c.LeaderEpoch = p.LeaderEpoch
 		}
-		if req.Version == 1 {
+		if version == 1 {
 			c.Timestamp = p.Timestamp
 		}
 		t.Partitions[i] = c
@@ -114,22 +174,21 @@ func commitTopic(req *kmsg.OffsetCommitRequest, k knownTopic) group.CommitTopic 
 	return t
 }
 
-func (g *Groups) commitLegacy(ctx context.Context, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, known []knownTopic) Response {
+// commitLegacy writes one after the other: a partition that comes twice is written and answered twice.
+func (g *Groups) commitLegacy(ctx context.Context, req *kmsg.OffsetCommitRequest, answers *commitAnswers, known []knownTopic) Response {
 	for _, k := range known {
-		for _, at := range k.partitions {
-			p := &req.Topics[k.topic].Partitions[at]
-			if len(utf16.Encode([]rune(deref(p.Metadata)))) > g.Coordinator.MaxMetadata() {
-				resp.Topics[k.topic].Partitions[at].ErrorCode = kerr.OffsetMetadataTooLarge.Code
-				continue
+		for _, p := range k.partitions {
+			err := error(kerr.OffsetMetadataTooLarge)
+			if len(utf16.Encode([]rune(deref(p.Metadata)))) <= g.Coordinator.MaxMetadata() {
+				err = g.Legacy.CommitOffset(ctx, req.Group, k.name, p.Partition, p.Offset)
 			}
-			err := g.Legacy.CommitOffset(ctx, req.Group, k.name, p.Partition, p.Offset)
 			if gone(err) {
 				return nil
 			}
-			resp.Topics[k.topic].Partitions[at].ErrorCode = code(err)
+			answers.add(k.commitTopicKey, p.Partition, code(err))
 		}
 	}
-	return resp
+	return answers.resp
 }
 
 func asKafkaOrNil(err error) *kerr.Error {

@@ -50,17 +50,55 @@ func (g *Groups) OffsetFetch(_ *Call, req *kmsg.OffsetFetchRequest) Reply {
 }
 
 func fetchGroups(req *kmsg.OffsetFetchRequest) []kmsg.OffsetFetchRequestGroup {
-	if req.Version >= 8 {
-		return req.Groups
+	groups := req.Groups
+	if req.Version < 8 {
+		one := kmsg.OffsetFetchRequestGroup{Group: req.Group}
+		if req.Topics != nil || req.Version < 2 {
+			one.Topics = make([]kmsg.OffsetFetchRequestGroupTopic, len(req.Topics))
+			for i, t := range req.Topics {
+				one.Topics[i] = kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions}
+			}
+		}
+		groups = []kmsg.OffsetFetchRequestGroup{one}
 	}
-	one := kmsg.OffsetFetchRequestGroup{Group: req.Group}
-	if req.Topics != nil || req.Version < 2 {
-		one.Topics = make([]kmsg.OffsetFetchRequestGroupTopic, len(req.Topics))
-		for i, t := range req.Topics {
-			one.Topics[i] = kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions}
+	for i := range groups {
+		if groups[i].Topics != nil {
+			groups[i].Topics = distinct(groups[i].Topics)
 		}
 	}
-	return []kmsg.OffsetFetchRequestGroup{one}
+	return groups
+}
+
+// distinct makes a set of what a client names: Apache Kafka answers a partition once however often it is named, and a topic
+// without partitions not at all.
+func distinct(topics []kmsg.OffsetFetchRequestGroupTopic) []kmsg.OffsetFetchRequestGroupTopic {
+	type topic struct {
+		name string
+		id   [16]byte
+	}
+	type partition struct {
+		topic
+		id int32
+	}
+	at, seen := map[topic]int{}, map[partition]bool{}
+	set := []kmsg.OffsetFetchRequestGroupTopic{}
+	for _, t := range topics {
+		key := topic{t.Topic, t.TopicID}
+		for _, p := range t.Partitions {
+			if seen[partition{key, p}] {
+				continue
+			}
+			seen[partition{key, p}] = true
+			i, ok := at[key]
+			if !ok {
+				i = len(set)
+				at[key] = i
+				set = append(set, kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, TopicID: t.TopicID})
+			}
+			set[i].Partitions = append(set[i].Partitions, p)
+		}
+	}
+	return set
 }
 
 // offsetFetch is the question for one group.
@@ -150,7 +188,7 @@ func fetched(req *kmsg.OffsetFetchRequest, answers []kmsg.OffsetFetchResponseGro
 	a := &answers[0]
 	if resp.ErrorCode = a.ErrorCode; a.ErrorCode != 0 && req.Version < 2 {
 		refused := kerr.TypedErrorForCode(a.ErrorCode)
-		for _, t := range req.Topics {
+		for _, t := range fetchGroups(req)[0].Topics {
 			topic := kmsg.OffsetFetchResponseTopic{Topic: t.Topic}
 			for _, p := range t.Partitions {
 				topic.Partitions = append(topic.Partitions, legacyPartition(offsetPartition(noOffset(t.Topic, p, refused))))
@@ -179,7 +217,7 @@ func legacyPartition(p kmsg.OffsetFetchResponseGroupTopicPartition) kmsg.OffsetF
 func (g *Groups) fetchLegacy(ctx context.Context, req *kmsg.OffsetFetchRequest) Response {
 	img := g.Images.Current()
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
-	for _, t := range req.Topics {
+	for _, t := range fetchGroups(req)[0].Topics {
 		topic := kmsg.OffsetFetchResponseTopic{Topic: t.Topic}
 		for _, p := range t.Partitions {
 			o := noOffset(t.Topic, p, kerr.UnknownTopicOrPartition)

@@ -80,9 +80,9 @@ func elements(p *Side, key int16, at string, fv reflect.Value, out *[]field) {
 // identity names an element by the first fields that tell it from its neighbours.
 func identity(p *Side, key int16, v reflect.Value, i int) string {
 	var parts []string
-	for _, name := range []string{"Topic", "Name", "ResourceType", "ResourceName", "Group", "Dir", "Partition", "NodeID", "ApiKey", "Key"} {
+	for _, name := range []string{"InstanceID", "Topic", "Name", "ResourceType", "ResourceName", "Group", "Dir", "Partition", "NodeID", "ApiKey", "Key"} {
 		f := v.FieldByName(name)
-		if !f.IsValid() || (name == "Key" && f.Kind() != reflect.String) {
+		if !f.IsValid() || (name == "Key" && f.Kind() != reflect.String) || (name == "InstanceID" && f.IsNil()) {
 			continue
 		}
 		parts = append(parts, scalar(p, key, v.Type().Name(), name, v, f))

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -26,8 +27,10 @@ type Report struct {
 	Scripts   int                // scripts run, each version counted
 	Silent    []string           // questions that a side did not answer in time
 	PerAPI    map[int16][2]int16 // lowest and highest version compared
-	found     map[string]*Difference
-	used      map[*Rule]int
+
+	mu    sync.Mutex // a script's second client reports meanwhile
+	found map[string]*Difference
+	used  map[*Rule]int
 }
 
 func newReport() *Report {
@@ -37,6 +40,8 @@ func newReport() *Report {
 func (s *Session) compare(label string, answers [2]Answer) {
 	s.step++
 	label = fmt.Sprintf("%d %s", s.step, label)
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
 	s.out.Questions++
 	if answers[0].Outcome == "silent" || answers[1].Outcome == "silent" {
 		s.out.Silent = append(s.out.Silent, fmt.Sprintf("%s v%d %s: %s", kmsg.NameForKey(s.script.API), s.V, s.script.Name, label))

@@ -29,6 +29,22 @@ type Session struct {
 	step            int
 }
 
+// Beside is the same script on connections of its own, for a second client. Its questions are compared too.
+func (s *Session) Beside() *Session {
+	other := *s
+	other.Kafka, other.Barnabas = s.Kafka.beside(), s.Barnabas.beside()
+	other.step = 100
+	return &other
+}
+
+// side is this session's side for another session's.
+func (s *Session) side(p *Side) *Side {
+	if p.Name == s.Kafka.Name {
+		return s.Kafka
+	}
+	return s.Barnabas
+}
+
 type build = func(p *Side) kmsg.Request
 
 // both runs f for each side at the same time.

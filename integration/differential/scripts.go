@@ -8,7 +8,7 @@ import (
 )
 
 var scriptTable = concat(metadataScripts, apiVersionsScripts, produceScripts, messageSetScripts, idempotenceScripts, fetchScripts, fetchSessionScripts,
-	listOffsetsScripts, epochScripts, deleteRecordsScripts, createTopicsScripts, topicScripts, configScripts, clusterScripts, aclScripts,
+	listOffsetsScripts, epochScripts, deleteRecordsScripts, createTopicsScripts, topicScripts, configScripts, valueScripts, clusterScripts, aclScripts,
 	coordinatorScripts, memberScripts, offsetScripts, groupAdminScripts, frameScripts())
 
 func scripts() []Script { return scriptTable }
@@ -122,6 +122,12 @@ var metadataScripts = []Script{
 		for _, bad := range []string{"", ".", "..", "a b", "x/y", "ü"} {
 			s.AskSame("invalid name "+bad, metadata(s.V, true, bad))
 		}
+	}},
+	{API: 3, Name: "all topics", Run: func(s *Session) {
+		s.Create(s.Topic("t"), 2)
+		all := kmsg.NewPtrMetadataRequest()
+		all.IncludeTopicAuthorizedOperations, all.IncludeClusterAuthorizedOperations = s.V >= 8, s.V >= 8 && s.V <= 10
+		s.AskSame("all", all)
 	}},
 	{API: 3, Name: "authorized operations", Min: 8, Run: func(s *Session) {
 		one := s.Create(s.Topic("one"), 1)

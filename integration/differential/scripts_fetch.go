@@ -144,6 +144,59 @@ var fetchScripts = []Script{
 		}
 		s.AskFetch("stored by zstd", t, 0, 0)
 	}},
+	{API: 1, Name: "a topic of zstd", Run: func(s *Session) {
+		t := s.Topic("t")
+		if _, known := s.Kafka.ids[t]; !known {
+			s.Create(t, 1, "compression.type", "zstd")
+			s.Fill(t, 0, batch(spec{count: 3}))
+		}
+		s.AskFetch("from the start", t, 0, 0)
+		s.AskFetch("at the end", t, 0, 3)
+		s.AskFetch("beyond the end", t, 0, 4)
+		s.AskFetch("unknown partition", t, 7, 0)
+	}},
+	{API: 1, Name: "no down-conversion", Run: func(s *Session) {
+		t := s.Topic("t")
+		if _, known := s.Kafka.ids[t]; !known {
+			s.Create(t, 1, "message.downconversion.enable", "false")
+			s.Fill(t, 0, batch(spec{count: 3}))
+		}
+		s.AskFetch("from the start", t, 0, 0)
+		s.AskFetch("at the end", t, 0, 3)
+		s.AskFetch("beyond the end", t, 0, 4)
+	}},
+	{API: 1, Name: "several partitions", Run: func(s *Session) {
+		t := s.Topic("t")
+		if _, known := s.Kafka.ids[t]; !known {
+			s.Create(t, 3, "segment.bytes", "2000", "message.timestamp.type", "LogAppendTime")
+			for p := range int32(3) {
+				for range 6 {
+					s.Fill(t, p, batch(spec{count: 3, size: 200}))
+				}
+			}
+		}
+		all := func(limit, each int32) build {
+			return func(p *Side) kmsg.Request {
+				r := fetch(p, t, 0, 0)
+				r.MaxBytes = limit
+				r.Topics[0].Partitions = nil
+				for id, offset := range []int64{4, 0, 18} {
+					part := fetch(p, t, int32(id), offset).Topics[0].Partitions[0]
+					part.PartitionMaxBytes = each
+					r.Topics[0].Partitions = append(r.Topics[0].Partitions, part)
+				}
+				return r
+			}
+		}
+		for _, limit := range []int32{10, 700, 800, 1600, 1 << 20} {
+			for _, each := range []int32{10, 800, 1 << 20} {
+				s.Ask(fmt.Sprint("limit ", limit, ", each ", each), all(limit, each))
+			}
+		}
+		for offset := range int64(19) {
+			s.AskFetch(fmt.Sprint("from ", offset), t, 0, offset)
+		}
+	}},
 	{API: 1, Name: "headers and producers for old clients", Run: func(s *Session) {
 		t := s.Topic("t")
 		if _, known := s.Kafka.ids[t]; !known {
@@ -202,6 +255,48 @@ var fetchSessionScripts = []Script{
 		s.Ask("a session id without an epoch", func(p *Side) kmsg.Request { return bare(p, 0, 5) })
 		s.Ask("close", func(p *Side) kmsg.Request { return bare(p, session(p), -1) })
 		s.Ask("after the close", func(p *Side) kmsg.Request { return bare(p, session(p), 7) })
+		s.Ask("open with nothing", func(p *Side) kmsg.Request { return bare(p, 0, 0) })
+		s.Ask("epoch -2", func(p *Side) kmsg.Request { return bare(p, 0, -2) })
+		first = s.Ask("open again", func(p *Side) kmsg.Request {
+			r := fetch(p, t, 0, 0)
+			r.Topics[0].Partitions = append(r.Topics[0].Partitions, fetch(p, t, 1, 0).Topics[0].Partitions[0])
+			r.SessionEpoch = 0
+			return r
+		})
+		s.Ask("forget what is not there", func(p *Side) kmsg.Request {
+			r := bare(p, session(p), 1)
+			f := kmsg.NewFetchRequestForgottenTopic()
+			f.Topic, f.TopicID, f.Partitions = t, p.ids[t], []int32{5, -1}
+			r.ForgottenTopics = append(r.ForgottenTopics, f)
+			return r
+		})
+		s.Fill(t, 1, batch(spec{count: 2}))
+		s.Ask("a partition has grown", func(p *Side) kmsg.Request { return bare(p, session(p), 2) })
+		s.Ask("beyond the end", func(p *Side) kmsg.Request {
+			r := fetch(p, t, 1, 1000)
+			r.SessionID, r.SessionEpoch = session(p), 3
+			return r
+		})
+		s.Ask("still beyond the end", func(p *Side) kmsg.Request { return bare(p, session(p), 4) })
+		s.Ask("forget all", func(p *Side) kmsg.Request {
+			r := bare(p, session(p), 5)
+			f := kmsg.NewFetchRequestForgottenTopic()
+			f.Topic, f.TopicID, f.Partitions = t, p.ids[t], []int32{0, 1}
+			r.ForgottenTopics = append(r.ForgottenTopics, f)
+			return r
+		})
+		s.Ask("after all is forgotten", func(p *Side) kmsg.Request { return bare(p, session(p), 6) })
+		second := s.Ask("open a third time", func(p *Side) kmsg.Request { r := fetch(p, t, 0, 0); r.SessionEpoch = 0; return r })
+		s.Ask("open in place of it", func(p *Side) kmsg.Request {
+			r := fetch(p, t, 0, 20)
+			r.SessionEpoch = 0
+			if opened, ok := second[p].(*kmsg.FetchResponse); ok {
+				r.SessionID = opened.SessionID
+			}
+			return r
+		})
+		first = second
+		s.Ask("the one before", func(p *Side) kmsg.Request { return bare(p, session(p), 1) })
 	}},
 }
 
@@ -221,6 +316,37 @@ var listOffsetsScripts = []Script{
 		twice := listOffsets(t, 0, -1)
 		twice.Topics[0].Partitions = append(twice.Topics[0].Partitions, twice.Topics[0].Partitions[0])
 		s.AskSame("a partition twice", twice)
+	}},
+	{API: 2, Name: "segments and odd times", Run: func(s *Session) {
+		t := s.Topic("t")
+		if _, known := s.Kafka.ids[t]; !known {
+			s.Create(t, 2, "segment.bytes", "1000", "index.interval.bytes", "100")
+			for i := range int64(12) {
+				s.Fill(t, 0, batch(spec{count: 4, ts: epochStart + (i*7%12)*1000, codec: int8(i % 4)}))
+			}
+			s.Fill(t, 1, batch(spec{count: 2}), batch(spec{count: 2, ts: -1, mangle: func(b *kmsg.RecordBatch) { b.FirstTimestamp, b.MaxTimestamp = -1, -1 }}))
+		}
+		for _, p := range []int32{0, 1} {
+			for _, ts := range []int64{-1, -2, -3, -4, 0} {
+				s.AskSame(fmt.Sprint("partition ", p, ", time ", ts), listOffsets(t, p, ts))
+			}
+		}
+		for i := range int64(13) {
+			s.AskSame(fmt.Sprint("second ", i), listOffsets(t, 0, epochStart+i*1000))
+			s.AskSame(fmt.Sprint("behind second ", i), listOffsets(t, 0, epochStart+i*1000+2))
+		}
+	}},
+	{API: 2, Name: "after a deletion", Run: func(s *Session) {
+		t := s.Create(s.Fresh("t"), 1)
+		s.Fill(t, 0, batch(spec{count: 4, ts: epochStart + 9000}), batch(spec{count: 4}))
+		s.Do(same(deleteRecords(t, 0, 6)))
+		for _, ts := range []int64{-1, -2, -3, -4, 0, epochStart, epochStart + 9000} {
+			s.AskSame(fmt.Sprint("time ", ts), listOffsets(t, 0, ts))
+		}
+		s.Do(same(deleteRecords(t, 0, -1)))
+		for _, ts := range []int64{-1, -2, -3, -4, 0} {
+			s.AskSame(fmt.Sprint("all deleted, time ", ts), listOffsets(t, 0, ts))
+		}
 	}},
 	{API: 2, Name: "many offsets", Max: 1, Run: func(s *Session) {
 		if s.V > 0 {

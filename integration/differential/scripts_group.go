@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -186,6 +187,7 @@ var memberScripts = []Script{
 		})
 		s.done(g)
 	}},
+	{API: 11, Name: "two members", Min: 5, Run: twoMembers},
 	{API: 11, Name: "bad", Run: func(s *Session) {
 		g := s.coordinated(s.Fresh("g"))
 		s.AskSame("empty group", join("", "", "range"))
@@ -261,6 +263,69 @@ var memberScripts = []Script{
 	}},
 }
 
+// twoMembers has a second, static member join and leave a group while the first is there.
+func twoMembers(s *Session) {
+	g := s.coordinated(s.Fresh("g"))
+	as := func(name string) func(r *kmsg.JoinGroupRequest) {
+		return func(r *kmsg.JoinGroupRequest) { r.InstanceID = str(name) }
+	}
+	s.joined(g, "one", true, as("one"))
+	s.Ask("sync alone", func(p *Side) kmsg.Request { return syncStatic(p, g, "one", true) })
+	second := s.Beside()
+	defer second.both(func(p *Side) { p.close() })
+	var joining, syncing sync.WaitGroup
+	joining.Go(func() { second.joined(g, "two", true, as("two")) })
+	s.both(func(p *Side) {
+		p.until(func() bool {
+			beat := heartbeat(p, g, "one", generation(p))
+			beat.Version = 3
+			a := p.ask(beat)
+			return a.Resp != nil && a.Resp.(*kmsg.HeartbeatResponse).ErrorCode == 27
+		})
+	})
+	rejoined := s.Ask("the first joins again", func(p *Side) kmsg.Request {
+		r := join(g, p.vars["one"].(string), "range", "roundrobin")
+		r.InstanceID = str("one")
+		return r
+	})
+	joining.Wait()
+	for p, a := range rejoined {
+		if r, ok := a.(*kmsg.JoinGroupResponse); ok {
+			p.vars["generation"] = r.Generation
+		}
+	}
+	syncing.Go(func() {
+		second.Ask("sync of the second", func(p *Side) kmsg.Request { return syncStatic(p, g, "two", false) })
+	})
+	s.Ask("sync of the first", func(p *Side) kmsg.Request {
+		r := syncStatic(p, g, "one", true)
+		a := kmsg.NewSyncGroupRequestGroupAssignment()
+		assignment := kmsg.NewConsumerMemberAssignment()
+		assignment.UserData = []byte("the other's")
+		a.MemberID, a.MemberAssignment = second.side(p).vars["two"].(string), assignment.AppendTo(nil)
+		r.GroupAssignment = append(r.GroupAssignment, a)
+		return r
+	})
+	syncing.Wait()
+	s.AskSame("describe", describeGroups(g))
+	second.Ask("the second beats", func(p *Side) kmsg.Request { return heartbeat(p, g, "two", generation(p)) })
+	out := leave(g, "")
+	out.Members[0].InstanceID = str("two")
+	s.AskSame("the second is removed", out)
+	second.Ask("the second beats again", func(p *Side) kmsg.Request { return heartbeat(p, g, "two", generation(p)) })
+	s.Ask("the first beats", func(p *Side) kmsg.Request { return heartbeat(p, g, "one", generation(p)) })
+	s.AskSame("describe while rebalancing", describeGroups(g))
+	out.Members[0].InstanceID = str("one")
+	s.AskSame("the first is removed", out)
+	s.AskSame("describe when empty", describeGroups(g))
+}
+
+func syncStatic(p *Side, group, name string, assign bool) *kmsg.SyncGroupRequest {
+	r := syncGroup(p, group, name, assign)
+	r.InstanceID = str(name)
+	return r
+}
+
 func commit(group, topic string, partition int32, offset int64, metadata string) *kmsg.OffsetCommitRequest {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation, req.RetentionTimeMillis = group, -1, -1
@@ -314,6 +379,49 @@ var offsetScripts = []Script{
 		s.AskSame("nothing", empty)
 		s.Ask("look", same(offsetFetch(g, t, 0, 1)))
 	}},
+	{API: 8, Name: "repeated", Run: func(s *Session) {
+		t, u := s.Create(s.Topic("t"), 2), s.Create(s.Topic("u"), 1)
+		g := s.coordinated(s.Fresh("g"))
+		all := func(requests ...*kmsg.OffsetCommitRequest) *kmsg.OffsetCommitRequest {
+			req := requests[0]
+			for _, r := range requests[1:] {
+				req.Topics = append(req.Topics, r.Topics...)
+			}
+			return req
+		}
+		bare := func(topic string) *kmsg.OffsetCommitRequest {
+			req := commit(g, topic, 0, 1, "")
+			req.Topics[0].Partitions = nil
+			return req
+		}
+		s.AskSame("a topic twice", all(commit(g, t, 0, 1, "a"), commit(g, u, 0, 2, "b"), commit(g, t, 1, 3, "c")))
+		s.AskSame("a partition twice", all(commit(g, t, 0, 11, "a"), commit(g, t, 0, 12, "b")))
+		s.Ask("look", same(offsetFetch(g, t, 0, 1)))
+		s.AskSame("a topic without partitions", bare(t))
+		s.AskSame("an unknown topic without partitions", bare(s.Topic("none")))
+		s.AskSame("both, and a good one", all(bare(t), bare(s.Topic("none")), commit(g, u, 0, 3, "")))
+		s.AskSame("known and unknown", all(commit(g, t, 9, 1, ""), commit(g, s.Topic("none"), 0, 1, ""), commit(g, t, 1, 2, ""), commit(g, t, 9, 1, "")))
+	}},
+	{API: 8, Name: "while a rebalance completes", Min: 1, Run: func(s *Session) {
+		t := s.Create(s.Topic("t"), 1)
+		g := s.coordinated(s.Fresh("g"))
+		s.joined(g, "m", false, unchanged)
+		as := func(p *Side, generation int32) kmsg.Request {
+			r := commit(g, t, 0, 5, "m")
+			r.Generation, r.MemberID = generation, p.vars["m"].(string)
+			return r
+		}
+		s.Ask("commit", func(p *Side) kmsg.Request { return as(p, generation(p)) })
+		s.Ask("commit of an old generation", func(p *Side) kmsg.Request { return as(p, 0) })
+		s.Ask("heartbeat", func(p *Side) kmsg.Request { return heartbeat(p, g, "m", generation(p)) })
+		s.Ask("delete", func(p *Side) kmsg.Request {
+			r := kmsg.NewPtrDeleteGroupsRequest()
+			r.Groups = []string{g}
+			return r
+		})
+		s.Ask("delete offsets", func(p *Side) kmsg.Request { return offsetDelete(g, t, 0) })
+		s.done(g)
+	}},
 	{API: 8, Name: "members", Min: 1, Run: func(s *Session) {
 		t := s.Create(s.Topic("t"), 1)
 		g := s.stable(s.Fresh("g"))
@@ -345,6 +453,12 @@ var offsetScripts = []Script{
 		s.AskSame("unknown topic", offsetFetch(g, s.Topic("none"), 0))
 		s.AskSame("invalid topic", offsetFetch(g, "a b", 0))
 		s.AskSame("empty group", offsetFetch("", t, 0))
+		twice := offsetFetch(g, t, 0, 1, 0)
+		for _, more := range []*kmsg.OffsetFetchRequest{offsetFetch(g, "u"), offsetFetch(g, t, 2, 1)} {
+			twice.Topics = append(twice.Topics, more.Topics...)
+			twice.Groups[0].Topics = append(twice.Groups[0].Topics, more.Groups[0].Topics...)
+		}
+		s.AskSame("a topic twice, partitions twice, a topic without", twice)
 		none := offsetFetch(g, t)
 		none.Topics, none.Groups[0].Topics = []kmsg.OffsetFetchRequestTopic{}, []kmsg.OffsetFetchRequestGroupTopic{}
 		s.AskSame("no topics", none)
@@ -385,6 +499,13 @@ var offsetScripts = []Script{
 		s.AskSame("one of two", offsetDelete(g, t, 0, 1))
 		s.Ask("look", same(offsetFetch(g, t, 0, 1)))
 		s.AskSame("unknown topic", offsetDelete(g, s.Topic("none"), 0))
+		twice := offsetDelete(g, t, 0, 0, 1)
+		twice.Topics = append(twice.Topics, offsetDelete(g, t).Topics[0], offsetDelete(g, t, 1, 7).Topics[0])
+		s.AskSame("partitions and topics twice", twice)
+		s.AskSame("a topic without partitions", offsetDelete(g, t))
+		live := s.stable(s.Fresh("live"))
+		s.AskSame("a live group", offsetDelete(live, t, 0))
+		s.done(live)
 		s.AskSame("empty group", offsetDelete("", t, 0))
 		none := offsetDelete(g, t)
 		none.Topics = nil

@@ -92,6 +92,13 @@ var produceScripts = []Script{
 			s.AskFetch("stored as "+codec, t, 0, 0)
 		}
 	}},
+	{API: 0, Name: "in-sync replicas", Min: 3, Run: func(s *Session) {
+		t := s.Create(s.Fresh("t"), 1, "min.insync.replicas", "2")
+		s.AskSame("more wanted than there are", produce(t, 0, batch(spec{})))
+		req := produce(t, 0, batch(spec{}))
+		req.Acks = 1
+		s.AskSame("not asked for", req)
+	}},
 	{API: 0, Name: "transactional id", Min: 3, Run: func(s *Session) {
 		t := s.Create(s.Fresh("t"), 1)
 		s.AskSame("bit without id", produce(t, 0, batch(spec{attrs: 0x10})))
@@ -221,6 +228,14 @@ var idempotenceScripts = []Script{
 		req = initProducer()
 		req.ProducerEpoch = 4
 		s.AskSame("epoch alone", req)
+	}},
+	{API: 22, Name: "timeouts", Run: func(s *Session) {
+		s.withProducer()
+		for _, timeout := range []int32{0, -1, 2147483647} {
+			req := initProducer()
+			req.TransactionTimeoutMillis = timeout
+			s.AskSame(fmt.Sprint("timeout ", timeout), req)
+		}
 	}},
 	{API: 22, Name: "empty transactional id", Run: func(s *Session) {
 		req := initProducer()

@@ -21,6 +21,11 @@ type Side struct {
 	vars  map[string]any      // the running script's: member ids, producer ids, sessions
 }
 
+// beside is the same side with another connection and nothing learned but the ids.
+func (s *Side) beside() *Side {
+	return &Side{Name: s.Name, Addr: s.Addr, known: s.known, ids: s.ids, vars: map[string]any{}}
+}
+
 // An Answer is what came back: a decoded response, or none for the reason in Outcome.
 type Answer struct {
 	Outcome string // "answered", "closed", "silent", or why the answer could not be read
