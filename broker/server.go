@@ -20,6 +20,18 @@ import (
 type limits struct {
 	requestMaxBytes int           // socket.request.max.bytes
 	idle            time.Duration // connections.max.idle.ms, 0 for none
+	// sendBuffer and receiveBuffer are socket.send.buffer.bytes and its twin, 0 to leave them to the system.
+	sendBuffer, receiveBuffer int
+}
+
+// size gives a connection's buffers the sizes that are set. What the system refuses stays as it is.
+func (l limits) size(c *net.TCPConn) {
+	if l.sendBuffer > 0 {
+		_ = c.SetWriteBuffer(l.sendBuffer)
+	}
+	if l.receiveBuffer > 0 {
+		_ = c.SetReadBuffer(l.receiveBuffer)
+	}
 }
 
 // server accepts connections on one listener and runs them.
@@ -75,6 +87,9 @@ func (s *server) accept(ctx context.Context, socket net.Conn) {
 		s.log.Info("connection refused: too many from this address (max.connections.per.ip)", zap.Stringer("client", from))
 		socket.Close()
 		return
+	}
+	if tcp, ok := socket.(*net.TCPConn); ok {
+		s.limits.size(tcp)
 	}
 	c := newConn(s, socket, connectionIDs.Add(1))
 	s.conns.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -101,7 +102,7 @@ func (b *Broker) bind(context.Context) error {
 		}
 		b.servers = append(b.servers, &server{
 			listener: l.Name, socket: socket, crowd: b.crowd, clock: b.clock, log: b.log.Named("network"),
-			limits: limits{requestMaxBytes: c.SocketRequestMaxBytes, idle: milliseconds(max(c.ConnectionsMaxIdleMs, 0))},
+			limits: b.limits(c),
 		})
 	}
 	b.settings.OnChange(func(_, c *config.Broker) {
@@ -110,6 +111,19 @@ func (b *Broker) bind(context.Context) error {
 		}
 	})
 	return nil
+}
+
+// limits are what holds for every connection. The system sizes socket buffers itself, and better, unless the settings
+// say how large they are to be.
+func (b *Broker) limits(c *config.Broker) limits {
+	l := limits{requestMaxBytes: c.SocketRequestMaxBytes, idle: milliseconds(max(c.ConnectionsMaxIdleMs, 0))}
+	if _, given := b.settings.Static().Given("socket.send.buffer.bytes"); given {
+		l.sendBuffer = c.SocketSendBufferBytes
+	}
+	if _, given := b.settings.Static().Given("socket.receive.buffer.bytes"); given {
+		l.receiveBuffer = c.SocketReceiveBufferBytes
+	}
+	return l
 }
 
 // openStore connects to ZooKeeper, or opens the embedded store.
@@ -174,7 +188,7 @@ func (b *Broker) identify(ctx context.Context) error {
 	return b.logs.WriteMeta(checkpoint.Meta{BrokerID: b.self, ClusterID: b.clusterID, Rest: meta.Rest})
 }
 
-// loadSettings reads the settings that are kept in the store, and follows them from then on.
+// loadSettings reads the settings that are kept in the store. They are followed once all is there that they act upon.
 func (b *Broker) loadSettings(ctx context.Context) error {
 	b.topics = newTopics(b.settings)
 	watch := newSettingsWatch(b.store, b.clock, b.log.Named("settings"), b.applySettings)
@@ -182,7 +196,6 @@ func (b *Broker) loadSettings(ctx context.Context) error {
 		return err
 	}
 	b.watch = watch
-	b.running.Go(func() { _ = watch.Run(b.ctx) })
 	return nil
 }
 
@@ -192,6 +205,9 @@ func (b *Broker) applySettings(kind, name string, settings map[string]string) {
 	switch kind {
 	case store.ConfigTopics:
 		b.topics.set(name, settings)
+		if settings["unclean.leader.election.enable"] == "true" && b.controller != nil {
+			b.controller.UncleanElectionAllowed(name)
+		}
 	case store.ConfigBrokers:
 		switch name {
 		case store.DefaultEntity:
@@ -220,6 +236,7 @@ func (b *Broker) joinCluster(ctx context.Context) error {
 	c := b.settings.Broker()
 	b.partitions = replication.NewManager(replication.Options{Self: b.self, Logs: b.logs, Clock: b.clock, Settings: b.topics.get})
 	b.topics.follow(b.partitions.SetSettings, b.partitions.Each)
+	b.settings.OnChange(b.brokerChanged)
 	endpoints, err := b.endpoints(c)
 	if err != nil {
 		return err
@@ -244,7 +261,32 @@ func (b *Broker) joinCluster(ctx context.Context) error {
 		Settings: b.controllerSettings,
 	})
 	b.serve(c)
+	b.running.Go(func() { _ = b.watch.Run(b.ctx) })
 	return b.register(ctx)
+}
+
+// settled says whether a topic is known, and every partition that this broker can lead has a leader.
+func (b *Broker) settled(t *cluster.Topic) bool {
+	return t != nil && !slices.ContainsFunc(t.Partitions, func(p *cluster.Partition) bool {
+		return p == nil || p.Leader < 0 && slices.Contains(p.ISR, b.self) && !slices.Contains(p.Offline, b.self)
+	})
+}
+
+// brokerChanged acts on settings of the broker that changed while it runs, beyond what looks at them anew each time.
+func (b *Broker) brokerChanged(old, now *config.Broker) {
+	if now.UncleanLeaderElectionEnable && !old.UncleanLeaderElectionEnable {
+		b.controller.UncleanElectionAllowed("")
+	}
+	if slices.Equal(old.Advertised, now.Advertised) {
+		return
+	}
+	endpoints, err := b.endpoints(now)
+	if err == nil {
+		err = b.registration.Update(b.ctx, endpoints)
+	}
+	if err != nil {
+		b.log.Warn("advertised.listeners has changed, but the registration has not", zap.Error(err))
+	}
 }
 
 // Push brings what the controller says to this broker, the only one that it can reach.
@@ -259,6 +301,8 @@ func (b *Broker) controllerSettings() controller.Settings {
 	c := b.settings.Broker()
 	s := controller.DefaultSettings()
 	s.DeleteTopics, s.UncleanElection = c.DeleteTopicEnable, c.UncleanLeaderElectionEnable
+	s.AutoRebalance, s.ImbalancePercent = c.AutoLeaderRebalanceEnable, c.LeaderImbalancePercent
+	s.RebalanceInterval = time.Duration(c.LeaderImbalanceCheckSeconds) * time.Second
 	return s
 }
 
@@ -279,7 +323,40 @@ func (b *Broker) register(ctx context.Context) error {
 		return ctx.Err()
 	}
 	b.running.Go(func() { _ = b.controller.Run(b.ctx) })
-	return b.images.Await(ctx, func(img *cluster.Image) bool { return img.Brokers[b.self] != nil })
+	if err := b.images.Await(ctx, func(img *cluster.Image) bool { return img.Brokers[b.self] != nil }); err != nil {
+		return err
+	}
+	return b.awaitTopics(ctx)
+}
+
+// topicsPatience bounds how long the start waits for the controller to tell of the topics that there are.
+const topicsPatience = 30 * time.Second
+
+// awaitTopics waits until the picture has every topic of the store, led where this broker can lead: a client that comes
+// back at once after a restart must not be told that its topic is unknown or without a leader.
+func (b *Broker) awaitTopics(ctx context.Context) error {
+	names, _, err := b.store.Children(ctx, store.TopicsPath)
+	if err != nil {
+		return err
+	}
+	doomed, _, err := b.store.Children(ctx, store.DeleteTopicsPath)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(doomed, name) })
+	soon, cancel := context.WithTimeout(ctx, topicsPatience)
+	defer cancel()
+	err = b.images.Await(soon, func(img *cluster.Image) bool {
+		for len(names) > 0 && b.settled(img.Topics[names[len(names)-1]]) {
+			names = names[:len(names)-1]
+		}
+		return len(names) == 0
+	})
+	if err != nil && ctx.Err() == nil {
+		b.log.Warn("the controller has not told of all topics yet; serving without", zap.Int("missing", len(names)), zap.String("one", names[0]))
+		return nil
+	}
+	return err
 }
 
 // startGroups makes the group coordinator, which leads what the controller makes this broker lead of the offsets topic.

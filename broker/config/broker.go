@@ -20,8 +20,8 @@ type Broker struct {
 	InterBrokerListener  string
 	ControlPlaneListener string
 
-	SocketSendBufferBytes    int   `config:"socket.send.buffer.bytes,inert"`    // -1: the system's
-	SocketReceiveBufferBytes int   `config:"socket.receive.buffer.bytes,inert"` // -1: the system's
+	SocketSendBufferBytes    int   `config:"socket.send.buffer.bytes"`    // -1: the system's
+	SocketReceiveBufferBytes int   `config:"socket.receive.buffer.bytes"` // -1: the system's
 	SocketRequestMaxBytes    int   `config:"socket.request.max.bytes"`
 	ConnectionsMaxIdleMs     int64 `config:"connections.max.idle.ms"` // negative: for ever
 	MaxConnections           int   `config:"max.connections"`
@@ -54,17 +54,19 @@ type Broker struct {
 	DefaultReplicationFactor         int16 `config:"default.replication.factor"`
 	FetchMaxBytes                    int   `config:"fetch.max.bytes"`
 	MaxFetchSessions                 int   `config:"max.incremental.fetch.session.cache.slots"`
-	MaxRequestPartitionSizeLimit     int   `config:"max.request.partition.size.limit,inert"`
-	UncleanLeaderElectionEnable      bool  `config:"unclean.leader.election.enable,inert"`
+	MaxRequestPartitionSizeLimit     int   `config:"max.request.partition.size.limit"`
+	UncleanLeaderElectionEnable      bool  `config:"unclean.leader.election.enable"`
 	ReplicaLagTimeMaxMs              int64 `config:"replica.lag.time.max.ms,inert"`
-	AutoLeaderRebalanceEnable        bool  `config:"auto.leader.rebalance.enable,inert"`
+	AutoLeaderRebalanceEnable        bool  `config:"auto.leader.rebalance.enable"`
+	LeaderImbalanceCheckSeconds      int64 `config:"leader.imbalance.check.interval.seconds"`
+	LeaderImbalancePercent           int32 `config:"leader.imbalance.per.broker.percentage"`
 	ControlledShutdownEnable         bool  `config:"controlled.shutdown.enable,inert"`
 	LogDirFailureTimeoutMs           int64 `config:"log.dir.failure.timeout.ms,inert"`
-	TransactionMaxTimeoutMs          int64 `config:"transaction.max.timeout.ms,inert"`
-	TransactionStateLogPartitions    int32 `config:"transaction.state.log.num.partitions,inert"`
-	TransactionStateLogReplication   int16 `config:"transaction.state.log.replication.factor,inert"`
-	TransactionStateLogMinISR        int   `config:"transaction.state.log.min.isr,inert"`
-	TransactionStateLogSegmentBytes  int   `config:"transaction.state.log.segment.bytes,inert"`
+	TransactionMaxTimeoutMs          int64 `config:"transaction.max.timeout.ms"`
+	TransactionStateLogPartitions    int32 `config:"transaction.state.log.num.partitions"`
+	TransactionStateLogReplication   int16 `config:"transaction.state.log.replication.factor"`
+	TransactionStateLogMinISR        int   `config:"transaction.state.log.min.isr"`
+	TransactionStateLogSegmentBytes  int   `config:"transaction.state.log.segment.bytes"`
 	TransactionalIDExpirationMs      int64 `config:"transactional.id.expiration.ms,inert"`
 	TransactionPartitionVerification bool  `config:"transaction.partition.verification.enable,inert"`
 
