@@ -93,17 +93,21 @@ func (c *fields) count() int {
 
 // noString passes over a string that must be null.
 func (c *fields) noString() {
+	n := -1
 	if c.flexible {
-		c.odd = c.odd || c.compact() != -1
+		n = c.compact()
 	} else {
-		c.odd = c.odd || c.int16() != -1
+		n = int(c.int16())
+	}
+	if n != -1 {
+		c.odd = true
 	}
 }
 
 // noTags passes over tagged fields, of which there must be none.
 func (c *fields) noTags() {
-	if c.flexible {
-		c.odd = c.odd || c.int8() != 0
+	if c.flexible && c.int8() != 0 {
+		c.odd = true
 	}
 }
 

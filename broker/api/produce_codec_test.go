@@ -84,8 +84,15 @@ func TestUsualProduceRequestsAreReadByHand(t *testing.T) {
 			req.Topics = append(req.Topics, rt)
 		}
 		r := &produceRequest{names: ownStringsOf}
-		if r.Version = version; !r.readUsual(req.AppendTo(nil)) {
+		body := req.AppendTo(nil)
+		if r.Version = version; !r.readUsual(body) {
 			t.Errorf("v%d", version)
+		}
+		// A body without its last byte, the count of the tags, once passed for a whole one.
+		for n := range body {
+			if r.readUsual(body[:n:n]) {
+				t.Errorf("v%d: the first %d of %d bytes will do", version, n, len(body))
+			}
 		}
 	}
 }
