@@ -26,12 +26,19 @@ func (osFS) OpenFile(name string) (File, error) {
 }
 func (osFS) OpenExisting(name string) (File, error) { return osOpen(name, os.O_RDWR) }
 
+// osOpen is os.OpenFile without its attempt to have the network poller watch the file, five system calls that always fail
+// for regular files.
 func osOpen(name string, flag int) (File, error) {
-	f, err := os.OpenFile(name, flag, 0o644)
-	if err != nil {
-		return nil, err
+	for {
+		fd, err := unix.Open(name, flag|unix.O_CLOEXEC, 0o644)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		default:
+			return osFile{os.NewFile(uintptr(fd), name)}, nil
+		}
 	}
-	return osFile{f}, nil
 }
 
 func (osFS) Remove(name string) error     { return os.Remove(name) }
