@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -29,7 +30,7 @@ type Options struct {
 	ZooKeeper string            // zookeeper.connect; "" = alone (barnabas only)
 	Settings  map[string]string // on top of the defaults, or instead of them
 	DataDir   string            // log.dirs; "" = a folder in the broker's own
-	Binary    string            // of barnabas; "" = bin/barnabas of the repository
+	Binary    string            // of barnabas; "" = $BARNABAS_BINARY, else bin/barnabas of the repository
 	JVM       []string          // flags; nil = a small heap
 	Env       []string          // added to the environment
 }
@@ -125,7 +126,7 @@ func (b *Broker) Command() (*exec.Cmd, error) {
 	}
 	props := filepath.Join(b.Dir, "server.properties")
 	if b.Opts.Kind == Barnabas {
-		binary := b.Opts.Binary
+		binary := cmp.Or(b.Opts.Binary, os.Getenv("BARNABAS_BINARY"))
 		if binary == "" {
 			binary = filepath.Join(Root(), "bin", "barnabas")
 		}
