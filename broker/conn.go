@@ -72,17 +72,17 @@ func (c *conn) serve(ctx context.Context) {
 			c.logEnd(err)
 			break
 		}
-		reply, ok := c.handle(frame)
+		reply, waits, ok := c.handle(frame)
 		if !ok {
 			break
 		}
-		if reply != nil {
+		if waits {
 			if c.owed == nil {
 				c.owed = make(chan owedReply, owedMax)
 				writer.Go(func() { c.write(ctx, cancel) })
 			}
 			select {
-			case c.owed <- *reply:
+			case c.owed <- reply:
 			case <-ctx.Done():
 			}
 		}
@@ -102,24 +102,25 @@ func (c *conn) serve(ctx context.Context) {
 	c.mu.Unlock()
 }
 
-// handle answers one request: at once where it can, else with a reply for the writer. False ends the connection.
-func (c *conn) handle(frame []byte) (*owedReply, bool) {
+// handle answers one request: at once where it can, else with a reply that waits for the writer. ok is false when the
+// connection must end.
+func (c *conn) handle(frame []byte) (owed owedReply, waits, ok bool) {
 	key, version, err := protocol.Peek(frame)
 	if err != nil {
-		return nil, c.refuse(frame, err)
+		return owed, false, c.refuse(frame, err)
 	}
 	route := c.server.routes.Get(key, version)
 	if route == nil && key != protocol.KeyApiVersions {
-		return nil, c.refuse(frame, errUnknownAPI)
+		return owed, false, c.refuse(frame, errUnknownAPI)
 	}
 	// A version of ApiVersions that is not known yet has the header of the highest one that is.
 	flexible := route != nil && route.Flexible(version) || route == nil && version > 0
 	h, body, err := protocol.ParseHeader(frame, flexible, c.client.ClientID)
 	if err != nil {
-		return nil, c.refuse(frame, err)
+		return owed, false, c.refuse(frame, err)
 	}
 	c.client.Key, c.client.Version, c.client.CorrelationID, c.client.ClientID = h.Key, h.Version, h.CorrelationID, h.ClientID
-	owed := owedReply{key: key, correlationID: h.CorrelationID, flexible: flexible}
+	owed = owedReply{key: key, correlationID: h.CorrelationID, flexible: flexible}
 	call := &c.client
 	switch {
 	case route == nil:
@@ -130,25 +131,25 @@ func (c *conn) handle(frame []byte) (*owedReply, bool) {
 			call, body = &copied, bytes.Clone(body)
 		}
 		if owed.reply, err = route.Serve(call, body); err != nil {
-			return nil, c.refuse(frame, err)
+			return owed, false, c.refuse(frame, err)
 		}
 	}
 	if owed.reply.Closes() {
-		return nil, false
+		return owed, false, false
 	}
 	resp, ready := owed.reply.Ready()
 	if ready && resp == nil {
-		return nil, true
+		return owed, false, true
 	}
 	if ready && c.pending.Load() == 0 {
-		return nil, c.respond(owed, resp) == nil
+		return owed, false, c.respond(owed, resp) == nil
 	}
 	// What is gathered goes out before the writer's turn.
 	if c.pending.Load() == 0 && c.flush() != nil {
-		return nil, false
+		return owed, false, false
 	}
 	c.pending.Add(1)
-	return &owed, true
+	return owed, true, true
 }
 
 // write is the writer: it waits for each reply in order. What is gathered leaves before it waits.

@@ -29,7 +29,7 @@ type dataServer struct {
 }
 
 // serveData starts one on a free port with a topic "t" of n partitions.
-func serveData(t *testing.T, n int, edit func(*server)) *dataServer {
+func serveData(t testing.TB, n int, edit func(*server)) *dataServer {
 	t.Helper()
 	logs, err := storage.OpenDirs(storage.Options{Dirs: []string{t.TempDir()}, Logger: zaptest.NewLogger(t)})
 	if err != nil {

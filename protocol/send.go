@@ -14,6 +14,15 @@ import (
 type Sender struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil when the connection has no descriptor of its own (TLS, pipes): regions are copied
+
+	// What raw.Write is given, made once, and what it works on: a function made for each write would be an allocation for
+	// each write.
+	sendBytes, sendFile func(fd uintptr) bool
+	b                   []byte // for sendBytes: what is left
+	file                int    // for sendFile: descriptor, offset and length of what is left
+	offset              int64
+	left                int
+	err                 error
 }
 
 // NewSender writes to conn.
@@ -22,6 +31,7 @@ func NewSender(conn net.Conn) *Sender {
 	if sc, ok := conn.(*net.TCPConn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
+	s.sendBytes, s.sendFile = s.trySend, s.trySendfile
 	return s
 }
 
@@ -49,24 +59,28 @@ func (s *Sender) bytes(b []byte, more bool) error {
 		_, err := s.conn.Write(b)
 		return err
 	}
-	var failed error
-	err := s.raw.Write(func(fd uintptr) bool {
-		for len(b) > 0 {
-			n, err := unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
-			switch {
-			case err == unix.EAGAIN:
-				return false
-			case err == unix.EINTR:
-			case err != nil:
-				failed = fmt.Errorf("send: %w", err)
-				return true
-			default:
-				b = b[n:]
-			}
+	s.b, s.err = b, nil
+	err := s.raw.Write(s.sendBytes)
+	s.b = nil
+	return errors.Join(err, s.err)
+}
+
+// trySend sends with MSG_MORE; false says that it has to wait.
+func (s *Sender) trySend(fd uintptr) bool {
+	for len(s.b) > 0 {
+		n, err := unix.SendmsgN(int(fd), s.b, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+		switch {
+		case err == unix.EAGAIN:
+			return false
+		case err == unix.EINTR:
+		case err != nil:
+			s.err = fmt.Errorf("send: %w", err)
+			return true
+		default:
+			s.b = s.b[n:]
 		}
-		return true
-	})
-	return errors.Join(err, failed)
+	}
+	return true
 }
 
 func (s *Sender) region(r Region) error {
@@ -74,33 +88,35 @@ func (s *Sender) region(r Region) error {
 	if !ok || s.raw == nil {
 		return s.copyRegion(r)
 	}
-	left := r.Len()
-	var failed error
-	err := s.raw.Write(func(fd uintptr) bool {
-		for left > 0 {
-			n, err := unix.Sendfile(int(fd), int(from), &offset, left)
-			switch {
-			case err == unix.EAGAIN:
-				return false
-			case err == unix.EINTR:
-			case err != nil:
-				failed = fmt.Errorf("sendfile: %w", err)
-				if err == unix.EIO {
-					// Only whoever reads learns of a failing disk, so the region's owner must read.
-					_, readErr := r.ReadInto(make([]byte, r.Len()))
-					failed = errors.Join(failed, readErr)
-				}
-				return true
-			case n == 0:
-				failed = fmt.Errorf("sendfile: %w", io.ErrUnexpectedEOF)
-				return true
-			default:
-				left -= n
-			}
+	s.file, s.offset, s.left, s.err = int(from), offset, r.Len(), nil
+	err := s.raw.Write(s.sendFile)
+	if errors.Is(s.err, unix.EIO) {
+		// Only whoever reads learns of a failing disk, so the region's owner must read.
+		_, readErr := r.ReadInto(make([]byte, r.Len()))
+		s.err = errors.Join(s.err, readErr)
+	}
+	return errors.Join(err, s.err)
+}
+
+// trySendfile is trySend for a region.
+func (s *Sender) trySendfile(fd uintptr) bool {
+	for s.left > 0 {
+		n, err := unix.Sendfile(int(fd), s.file, &s.offset, s.left)
+		switch {
+		case err == unix.EAGAIN:
+			return false
+		case err == unix.EINTR:
+		case err != nil:
+			s.err = fmt.Errorf("sendfile: %w", err)
+			return true
+		case n == 0:
+			s.err = fmt.Errorf("sendfile: %w", io.ErrUnexpectedEOF)
+			return true
+		default:
+			s.left -= n
 		}
-		return true
-	})
-	return errors.Join(err, failed)
+	}
+	return true
 }
 
 // copyRegion sends a region where sendfile cannot.

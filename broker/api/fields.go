@@ -2,6 +2,14 @@ package api
 
 import "encoding/binary"
 
+// topicString is the cluster's own string for the name of a topic that it knows.
+func topicString(images Images, name []byte) string {
+	if t := images.Current().Topics[string(name)]; t != nil {
+		return t.Name
+	}
+	return string(name)
+}
+
 // fields reads the usual forms of a request's fields without allocating. What is unusual, be it allowed or not, makes it
 // odd, and it stays so: then kmsg has to look at the request.
 type fields struct {

@@ -11,8 +11,7 @@ import (
 // producing is what a broker does most, and what it allocates for each request shows in its tail latencies.
 type produceRequest struct {
 	kmsg.ProduceRequest
-	// names gives the string for a topic's name.
-	names func([]byte) string
+	images Images // has the strings of topics' names
 	// partitions are those of all topics, one after the other, if the request was read by hand.
 	partitions []kmsg.ProduceRequestTopicPartition
 	response   produceResponse
@@ -34,16 +33,8 @@ var produceRequests = sync.Pool{New: func() any {
 // newProduceRequest takes one that is not in use.
 func (d *Data) newProduceRequest() kmsg.Request {
 	r := produceRequests.Get().(*produceRequest)
-	r.names = d.name
+	r.images = d.Images
 	return r
-}
-
-// name is the cluster's own string for a topic that it knows.
-func (d *Data) name(b []byte) string {
-	if t := d.Images.Current().Topics[string(b)]; t != nil {
-		return t.Name
-	}
-	return string(b)
 }
 
 // free ends the use of the request and its response.
@@ -81,7 +72,7 @@ func (r *produceRequest) readUsual(body []byte) bool {
 		if r.Version >= 13 {
 			copy(t.TopicID[:], c.span(len(t.TopicID)))
 		} else {
-			t.Topic = r.names(c.string())
+			t.Topic = topicString(r.images, c.string())
 		}
 		from := len(r.partitions)
 		for range c.count() {

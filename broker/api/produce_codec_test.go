@@ -8,14 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
+
+	"barnabas/replication/cluster"
 )
 
 var (
-	maxProduce   = (*produceRequest)(nil).MaxVersion()
-	anyString    = rapid.StringN(0, 300, 300)
-	noTagsSeen   = cmpopts.IgnoreUnexported(kmsg.Tags{})
-	ownStringsOf = func(b []byte) string { return string(b) }
+	maxProduce = (*produceRequest)(nil).MaxVersion()
+	anyString  = rapid.StringN(0, 300, 300)
+	noTagsSeen = cmpopts.IgnoreUnexported(kmsg.Tags{})
 )
+
+// noTopics is the picture of a cluster without topics.
+type noTopics struct{}
+
+var emptyImage = cluster.Empty()
+
+func (noTopics) Current() *cluster.Image { return emptyImage }
 
 func nullable(t *rapid.T, what string) *string {
 	if !rapid.Bool().Draw(t, what+" given") {
@@ -50,7 +58,7 @@ func drawProduceRequest(t *rapid.T, version int16, id *string) *kmsg.ProduceRequ
 
 // What is read by hand is what kmsg reads, in memory that was used before, for requests as they are and damaged ones.
 func TestProduceRequestIsReadAsKmsgDoes(t *testing.T) {
-	r := &produceRequest{names: ownStringsOf}
+	r := &produceRequest{images: noTopics{}}
 	r.response.request = r
 	rapid.Check(t, func(t *rapid.T) {
 		version := rapid.Int16Range(0, maxProduce).Draw(t, "version")
@@ -83,7 +91,7 @@ func TestUsualProduceRequestsAreReadByHand(t *testing.T) {
 			rt.Partitions = []kmsg.ProduceRequestTopicPartition{{Partition: 1, Records: make([]byte, 200)}, {Partition: 2, Records: []byte("2")}}
 			req.Topics = append(req.Topics, rt)
 		}
-		r := &produceRequest{names: ownStringsOf}
+		r := &produceRequest{images: noTopics{}}
 		body := req.AppendTo(nil)
 		if r.Version = version; !r.readUsual(body) {
 			t.Errorf("v%d", version)
@@ -98,7 +106,7 @@ func TestUsualProduceRequestsAreReadByHand(t *testing.T) {
 }
 
 func TestProduceResponseIsWrittenAsKmsgDoes(t *testing.T) {
-	r := &produceRequest{names: ownStringsOf}
+	r := &produceRequest{images: noTopics{}}
 	r.response.request = r
 	rapid.Check(t, func(t *rapid.T) {
 		version := rapid.Int16Range(0, maxProduce).Draw(t, "version")
@@ -156,7 +164,7 @@ func BenchmarkProduceCodec(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			req := produceRequests.Get().(*produceRequest)
-			req.Version, req.names = 9, func([]byte) string { return "topic" }
+			req.Version, req.images = 9, noTopics{}
 			if err := req.ReadFrom(body); err != nil {
 				b.Fatal(err)
 			}
