@@ -241,11 +241,14 @@ func TestIncrementalAlterConfigs(t *testing.T) {
 		{2, "u", "retention.ms=5", 3, "The topic 'u' does not exist.", ""},
 		{2, "a/b", "retention.ms=5", 3, "The topic 'a/b' does not exist.", ""},
 		{2, "", "retention.ms=5", 42, "Default topic resources are not allowed.", ""},
+		// Nothing appended is an element too, as Java splits; we once took it for no element.
+		{2, "t", "+cleanup.policy=", 40, "Invalid config value for resource ConfigResource(type=TOPIC, name='t'): Invalid value  for configuration cleanup.policy: String must be one of: compact, delete", ""},
 		{4, "2", "max.connections=7", 0, "<nil>", "brokers/2 log.cleaner.threads=2 max.connections=7"},
 		{4, "", "log.retention.ms=7", 0, "<nil>", "brokers/<default> log.retention.ms=7"},
 		{4, "2", "broker.rack=r", 42, "Cannot update these configs dynamically: Set(broker.rack)", ""},
 		{4, "2", "num.io.threads=abc", 42, "Invalid value abc for configuration num.io.threads: Not a number of type INT", ""},
-		{4, "2", "num.io.threads=80", 42, "Invalid dynamic configuration", ""},
+		{4, "2", "num.io.threads=80", 42, "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for " +
+			"num.io.threads=80, value should not be greater than double the current value 8 for configuration Invalid dynamic configuration", ""},
 		{4, "2", "?max.connections=7", 42, "Unknown operations type 9", ""},
 		{4, "2", "+max.connections=7", 40, "Config value append is not allowed for config key: max.connections", ""},
 		{4, "2", "listener.name.a.ssl.key.password=x", 40, "Invalid config value for resource ConfigResource(type=BROKER, name='2'): Password encoder secret not configured", ""},

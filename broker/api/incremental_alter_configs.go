@@ -151,17 +151,21 @@ func applyOps(settings map[string]string, ops []kmsg.IncrementalAlterConfigsRequ
 
 // listOf is a list's value before the change: what is stored, else the definition's default.
 func listOf(settings map[string]string, def *config.Def) []string {
-	if value, ok := settings[def.Name]; ok {
-		return javaSplit(value)
+	value, ok := settings[def.Name]
+	if !ok && def.Default != nil {
+		value = *def.Default
 	}
-	if def.Default == nil {
+	if value == "" {
 		return nil
 	}
-	return javaSplit(*def.Default)
+	return javaSplit(value)
 }
 
-// javaSplit splits at commas as Java does: empty elements at the end are dropped.
+// javaSplit splits at commas as Java does: empty elements at the end are dropped, but what has no comma stays as it is.
 func javaSplit(text string) []string {
+	if !strings.Contains(text, ",") {
+		return []string{text}
+	}
 	list := strings.Split(text, ",")
 	for len(list) > 0 && list[len(list)-1] == "" {
 		list = list[:len(list)-1]

@@ -62,16 +62,31 @@ func crossCheck(v view) (*Broker, []*Conflict) {
 	c := &checker{view: v}
 	b := &Broker{}
 	bind(b, BrokerDefs(), v.text)
-	b.TopicDefaults = v.topic(nil)
 	c.identity(b)
 	c.storage(b)
 	c.replication()
 	c.listeners(b)
 	c.sockets(b)
+	c.topics()
 	if len(c.found) > 0 {
 		return nil, c.found
 	}
+	b.TopicDefaults = v.topic(nil)
 	return b, nil
+}
+
+// topics checks that what the broker's settings make of topics' defaults is valid for a topic: some settings of brokers
+// have a wider range than those of topics.
+func (c *checker) topics() {
+	for _, def := range TopicDefs().All() {
+		text := c.topicDefault(def.Name)
+		if text == nil {
+			continue
+		}
+		if _, err := def.Parse(*text); err != nil {
+			c.refuse(topicSynonyms[def.Name], err)
+		}
+	}
 }
 
 func (c *checker) identity(b *Broker) {
@@ -111,8 +126,11 @@ func (c *checker) storage(b *Broker) {
 		b.LogDirs = append(b.LogDirs, dir)
 	}
 	c.require(len(b.LogDirs) > 0, []string{"log.dirs", "log.dir"}, "At least one log directory must be defined via log.dirs or log.dir.")
-	threads := max(c.must("log.cleaner.threads"), 1)
-	c.require(c.must("log.cleaner.dedupe.buffer.size")/threads > 1<<20, []string{"log.cleaner.dedupe.buffer.size", "log.cleaner.threads"},
+	threads := c.must("log.cleaner.threads")
+	if threads < 1 {
+		c.refuse([]string{"log.cleaner.threads"}, kafkaSays("Log cleaner threads should be at least 1"))
+	}
+	c.require(c.must("log.cleaner.dedupe.buffer.size")/max(threads, 1) > 1<<20, []string{"log.cleaner.dedupe.buffer.size", "log.cleaner.threads"},
 		"log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.")
 	c.require(c.must("log.cleaner.min.compaction.lag.ms") <= c.must("log.cleaner.max.compaction.lag.ms"),
 		[]string{"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"},
@@ -141,7 +159,7 @@ func (c *checker) listeners(b *Broker) {
 		return
 	}
 	b.Advertised = b.Listeners
-	if c.word("advertised.listeners") != "" {
+	if c.text("advertised.listeners") != nil {
 		if b.Advertised, err = parseListeners(c.listenerText(b, "advertised.listeners"), protocolOf, false); err != nil {
 			c.refuse([]string{"advertised.listeners", "listener.security.protocol.map"}, err)
 			return

@@ -14,16 +14,9 @@ import (
 type Refusal struct {
 	Err     *kerr.Error
 	Message string
-	// Cause is why, where Kafka's message hides it; nil otherwise.
-	Cause error
 }
 
-func (r *Refusal) Error() string {
-	if r.Cause != nil {
-		return r.Message + ": " + r.Cause.Error()
-	}
-	return r.Message
-}
+func (r *Refusal) Error() string { return r.Message }
 
 // Unwrap gives the Kafka error to errors.As.
 func (r *Refusal) Unwrap() error { return r.Err }
@@ -42,7 +35,7 @@ var securitySettings = []string{
 // threadPools may grow or shrink at most by half at a time. Nothing here is a thread pool, but the rule is what clients
 // see, and a mixed cluster must accept the same settings everywhere.
 var threadPools = []string{
-	"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads", "num.network.threads",
+	"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads",
 }
 
 // clusterListenerSettings are the listener settings that the default broker entity may have too.
@@ -111,33 +104,26 @@ func conflictSet(text string, names []string) *Conflict {
 // is a *Refusal with Kafka's message, INVALID_REQUEST in every case.
 func (s *Settings) ValidateBroker(props map[string]string, perBroker bool) error {
 	if err := s.validateBroker(props, perBroker); err != nil {
-		return &Refusal{Err: kerr.InvalidRequest, Message: javaMessage(err), Cause: cause(err)}
+		return &Refusal{Err: kerr.InvalidRequest, Message: javaMessage(err)}
 	}
 	return nil
 }
 
-// hidden is a refusal of a running component, whose reason Kafka keeps to itself.
-type hidden struct{ error }
+// runtimeRefusal is a refusal of a running component.
+type runtimeRefusal struct{ error }
 
-func (h hidden) Unwrap() error { return h.error }
+func (r runtimeRefusal) Unwrap() error { return r.error }
 
-const hiddenMessage = "Invalid dynamic configuration"
-
+// javaMessage is the text that Kafka's exception has. One of a running component is wrapped in a second, which takes it
+// for a bad value; tools show the result as it is.
 func javaMessage(err error) string {
-	if h := (hidden{}); errors.As(err, &h) {
-		return hiddenMessage
+	if r := (runtimeRefusal{}); errors.As(err, &r) {
+		return "Invalid value org.apache.kafka.common.config.ConfigException: " + r.Error() + " for configuration Invalid dynamic configuration"
 	}
 	if c := (*Conflict)(nil); errors.As(err, &c) {
 		return c.message()
 	}
 	return err.Error()
-}
-
-func cause(err error) error {
-	if h := (hidden{}); errors.As(err, &h) {
-		return h.error
-	}
-	return nil
 }
 
 func (s *Settings) validateBroker(props map[string]string, perBroker bool) error {
@@ -164,25 +150,30 @@ func (s *Settings) validateBroker(props map[string]string, perBroker bool) error
 		return conflicts[0]
 	}
 	if err := reconfigurable(old, next.merged, broker); err != nil {
-		return hidden{err}
+		return runtimeRefusal{err}
 	}
 	return nil
 }
 
 // reconfigurable is what the running components say of a change.
 func reconfigurable(old *state, next view, broker *Broker) error {
-	for _, name := range threadPools {
-		was, now := old.merged.must(name), next.must(name)
-		text := fmt.Sprintf("Dynamic thread count update validation failed for %s=%d", name, now)
-		switch {
-		case now == was:
-		case now <= 0:
-			return fmt.Errorf("%s, value should be at least 1", text)
-		case now < was/2:
-			return fmt.Errorf("%s, value should be at least half the current value %d", text, was)
-		case now > was*2:
-			return fmt.Errorf("%s, value should not be greater than double the current value %d", text, was)
+	for _, l := range broker.Listeners {
+		if _, ok := old.broker.Listener(l.Name); ok {
+			if err := listenerLimits(l.Name, old.merged, next); err != nil {
+				return err
+			}
 		}
+	}
+	for _, name := range threadPools {
+		if err := threadCount(name, old.merged.must(name), next.must(name)); err != nil {
+			return err
+		}
+	}
+	switch was, now := old.merged.must("log.cleaner.threads"), next.must("log.cleaner.threads"); {
+	case now < was/2:
+		return kafkaSays("Log cleaner threads cannot be reduced to less than half the current value %d", was)
+	case now > was*2:
+		return kafkaSays("Log cleaner threads cannot be increased to more than double the current value %d", was)
 	}
 	if err := localRetention("log.local.retention.ms", next.must("log.local.retention.ms"), "log.retention.ms", next.retentionMs()); err != nil {
 		return err
@@ -197,6 +188,37 @@ func reconfigurable(old *state, next view, broker *Broker) error {
 	}
 	if conflicts := unsupported(next, broker); len(conflicts) > 0 {
 		return conflicts[0]
+	}
+	return nil
+}
+
+// listenerLimits checks what a listener has of its own, or else takes from the broker.
+func listenerLimits(name string, old, next view) error {
+	of := func(v view, setting string) int64 {
+		n, _ := v.ofListener(name, setting)
+		return n
+	}
+	const connections, rate, threads = "max.connections", "max.connection.creation.rate", "num.network.threads"
+	if of(old, connections) != of(next, connections) || of(old, rate) != of(next, rate) {
+		for _, setting := range []string{connections, rate} {
+			if n := of(next, setting); n <= 0 {
+				return kafkaSays("Invalid %s %d", setting, n)
+			}
+		}
+	}
+	return threadCount(threads, of(old, threads), of(next, threads))
+}
+
+func threadCount(name string, was, now int64) error {
+	text := fmt.Sprintf("Dynamic thread count update validation failed for %s=%d", name, now)
+	switch {
+	case now == was:
+	case now <= 0:
+		return fmt.Errorf("%s, value should be at least 1", text)
+	case now < was/2:
+		return fmt.Errorf("%s, value should be at least half the current value %d", text, was)
+	case now > was*2:
+		return fmt.Errorf("%s, value should not be greater than double the current value %d", text, was)
 	}
 	return nil
 }

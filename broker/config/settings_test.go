@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,38 +83,56 @@ func TestApplyKeepsWhatIsGood(t *testing.T) {
 
 func TestDynamicRefusals(t *testing.T) {
 	s := NewSettings(start(t, map[string]string{"num.io.threads": "8"}), 1)
+	// What a running component says, Kafka takes for the value of a setting.
+	running := func(text string) string {
+		return "Invalid value org.apache.kafka.common.config.ConfigException: " + text + " for configuration Invalid dynamic configuration"
+	}
 	for _, c := range []struct {
 		name, value string
 		perBroker   bool
 		message     string // "" accepts
-		cause       string
 	}{
-		{"broker.rack", "r", true, "Cannot update these configs dynamically: Set(broker.rack)", ""},
-		{"log.roll.hours", "1", true, "Cannot update these configs dynamically: Set(log.roll.hours)", ""},
-		{"num.io.threads", "abc", true, "Invalid value abc for configuration num.io.threads: Not a number of type INT", ""},
-		{"num.io.threads", "0", true, "Invalid value 0 for configuration num.io.threads: Value must be at least 1", ""},
-		{"num.io.threads", "16", false, "", ""},
-		{"num.io.threads", "17", true, "Invalid dynamic configuration", "should not be greater than double the current value 8"},
-		{"num.io.threads", "3", true, "Invalid dynamic configuration", "at least half the current value 8"},
-		{"num.replica.fetchers", "0", true, "Invalid dynamic configuration", "value should be at least 1"},
-		{"ssl.keystore.location", "/k", true, "These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(ssl.keystore.location)", ""},
-		{"listener.name.internal.ssl.keystore.location", "/k", true, "", ""},
-		{"listener.name.internal.ssl.keystore.location", "/k", false, "Cannot update these configs at default cluster level, broker id must be specified: Set(listener.name.internal.ssl.keystore.location)", ""},
-		{"listener.name.internal.max.connections", "5", false, "", ""},
-		{"listener.name.internal.max.connections", "x", false, "Invalid value x for configuration max.connections: Not a number of type INT", ""},
-		{"advertised.listeners", "PLAINTEXT://h:1", false, "Cannot update these configs at default cluster level, broker id must be specified: Set(advertised.listeners)", ""},
-		{"advertised.listeners", "PLAINTEXT://h:1", true, "", ""},
-		{"advertised.listeners", "PLAINTEXT://0.0.0.0:1", true, "requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.", ""},
-		{"listeners", "SSL://h:1,PLAINTEXT://h:2", true, "Invalid dynamic configuration", "asks for SSL"},
-		{"listener.security.protocol.map", "PLAINTEXT:SSL", true, "Invalid dynamic configuration", "Security protocol cannot be updated for existing listener PLAINTEXT"},
-		{"max.connections.per.ip", "0", true, "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.", ""},
-		{"log.retention.ms", "0", false, "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1", ""},
-		{"log.local.retention.ms", "604800001", false, "Invalid dynamic configuration", "Value must not be more than log.retention.ms property value: 604800000"},
-		{"log.local.retention.ms", "-1", false, "Invalid dynamic configuration", "Value must not be -1"},
-		{"log.local.retention.bytes", "-1", false, "", ""},
-		{"leader.replication.throttled.rate", "1000", true, "", ""},
-		{"leader.replication.throttled.rate", "fast", true, "Invalid value fast for configuration leader.replication.throttled.rate: Not a number of type LONG", ""},
-		{"no.such.key", "abc", false, "", ""},
+		{"broker.rack", "r", true, "Cannot update these configs dynamically: Set(broker.rack)"},
+		{"log.roll.hours", "1", true, "Cannot update these configs dynamically: Set(log.roll.hours)"},
+		{"num.io.threads", "abc", true, "Invalid value abc for configuration num.io.threads: Not a number of type INT"},
+		{"num.io.threads", "0", true, "Invalid value 0 for configuration num.io.threads: Value must be at least 1"},
+		{"num.io.threads", "16", false, ""},
+		{"num.io.threads", "17", true, running("Dynamic thread count update validation failed for num.io.threads=17, value should not be greater than double the current value 8")},
+		{"num.io.threads", "3", true, running("Dynamic thread count update validation failed for num.io.threads=3, value should be at least half the current value 8")},
+		{"num.replica.fetchers", "0", true, running("Dynamic thread count update validation failed for num.replica.fetchers=0, value should be at least 1")},
+		{"ssl.keystore.location", "/k", true, "These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(ssl.keystore.location)"},
+		{"listener.name.internal.ssl.keystore.location", "/k", true, ""},
+		{"listener.name.internal.ssl.keystore.location", "/k", false, "Cannot update these configs at default cluster level, broker id must be specified: Set(listener.name.internal.ssl.keystore.location)"},
+		{"listener.name.internal.max.connections", "5", false, ""},
+		{"listener.name.internal.max.connections", "x", false, "Invalid value x for configuration max.connections: Not a number of type INT"},
+		{"advertised.listeners", "PLAINTEXT://h:1", false, "Cannot update these configs at default cluster level, broker id must be specified: Set(advertised.listeners)"},
+		{"advertised.listeners", "PLAINTEXT://h:1", true, ""},
+		{"advertised.listeners", "PLAINTEXT://0.0.0.0:1", true, "requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address."},
+		{"listeners", "SSL://h:1,PLAINTEXT://h:2", true, running("listener SSL asks for SSL, but this version of barnabas serves PLAINTEXT only")},
+		{"listener.security.protocol.map", "PLAINTEXT:SSL", true, running("Security protocol cannot be updated for existing listener PLAINTEXT")},
+		{"max.connections.per.ip", "0", true, "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."},
+		{"log.retention.ms", "0", false, "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
+		{"log.local.retention.ms", "604800001", false, running("Invalid value 604800001 for configuration log.local.retention.ms: Value must not be more than log.retention.ms property value: 604800000")},
+		{"log.local.retention.ms", "-1", false, running("Invalid value -1 for configuration log.local.retention.ms: Value must not be -1 as log.retention.ms value is set as 604800000.")},
+		{"log.local.retention.bytes", "-1", false, ""},
+		{"leader.replication.throttled.rate", "1000", true, ""},
+		{"leader.replication.throttled.rate", "fast", true, "Invalid value fast for configuration leader.replication.throttled.rate: Not a number of type LONG"},
+		{"listener.name.plaintext.max.connections", "0", false, running("Invalid max.connections 0")},
+		{"max.connections", "0", false, running("Invalid max.connections 0")},
+		{"listener.name.other.max.connections", "0", false, ""},
+		{"max.connection.creation.rate", "0", true, running("Invalid max.connection.creation.rate 0")},
+		{"listener.name.plaintext.num.network.threads", "7", false,
+			running("Dynamic thread count update validation failed for num.network.threads=7, value should not be greater than double the current value 3")},
+		{"num.network.threads", "6", false, ""},
+		{"log.cleaner.threads", "0", false, "Log cleaner threads should be at least 1"},
+		{"log.cleaner.threads", "7", false, running("Log cleaner threads cannot be increased to more than double the current value 1")},
+		{"advertised.listeners", "", true, "requirement failed: There must be at least one broker advertised listener."},
+		{"log.cleanup.policy", "delete,,compact", false, "Invalid value  for configuration log.cleanup.policy: String must be one of: compact, delete"},
+		// A broker's settings that no topic could have: the first two once panicked, before they could be refused.
+		{"log.roll.ms", "0", false, "requirement failed: log.roll.ms must be greater than or equal to 1"},
+		{"log.roll.jitter.ms", "-1", false, "requirement failed: log.roll.jitter.ms must be greater than or equal to 0"},
+		{"log.flush.interval.ms", "-1", false, "Invalid value -1 for configuration flush.ms: Value must be at least 0"},
+		{"no.such.key", "abc", false, ""},
 	} {
 		err := s.ValidateBroker(map[string]string{c.name: c.value}, c.perBroker)
 		what := fmt.Sprintf("%s=%s (per broker %v)", c.name, c.value, c.perBroker)
@@ -132,9 +149,6 @@ func TestDynamicRefusals(t *testing.T) {
 		}
 		if r.Message != c.message || r.Err != kerr.InvalidRequest {
 			t.Errorf("%s:\n got %s\nwant %s", what, r.Message, c.message)
-		}
-		if c.cause != "" && !strings.Contains(r.Error(), c.cause) {
-			t.Errorf("%s: %v lacks the cause %q", what, r, c.cause)
 		}
 	}
 }

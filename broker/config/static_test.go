@@ -99,7 +99,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func TestPasswordsStayOutOfErrors(t *testing.T) {
 	def := *BrokerDefs().Get("ssl.key.password")
-	def.check = func(Value) (string, string) { return "too short", "" }
+	def.check = func(Value) (string, *string) { return "too short", nil }
 	if _, err := def.Parse("hunter2"); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Error(err)
 	}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// check tells why a value is not valid, "" when it is. shown is the part of the value to show, "" for all of it.
+// check tells why a value is not valid, "" when it is. shown is the part of the value to show, nil for all of it.
 // A reason that begins with a space has the setting's name put before it.
-type check func(v Value) (reason, shown string)
+type check func(v Value) (reason string, shown *string)
 
 var (
 	rangePattern   = regexp.MustCompile(`^\[([-0-9.]+),\.\.\.(?:,([-0-9.]+))?\]( or -1)?$`)
@@ -32,11 +32,11 @@ func parseValid(t Type, valid string) (check, error) {
 	case strings.HasPrefix(valid, "[partitionId]:"):
 		return checkThrottledReplicas, nil
 	case strings.HasPrefix(valid, "The default value of -1 means"):
-		return func(v Value) (string, string) {
+		return func(v Value) (string, *string) {
 			if v.Int < -1 || v.Int == 0 {
-				return "Value can be -1 or greater than 0", ""
+				return "Value can be -1 or greater than 0", nil
 			}
-			return "", ""
+			return "", nil
 		}, nil
 	case strings.HasPrefix(valid, "[0.8.0, "):
 		return checkVersion(bracketed(valid)), nil
@@ -57,11 +57,11 @@ func bracketed(list string) []string {
 	return strings.Split(strings.Trim(list, "[]"), ", ")
 }
 
-func checkNonEmpty(v Value) (string, string) {
+func checkNonEmpty(v Value) (string, *string) {
 	if v.Text == "" {
-		return "String must be non-empty", ""
+		return "String must be non-empty", nil
 	}
-	return "", ""
+	return "", nil
 }
 
 // checkRange compares as doubles, as Kafka does, and lets -1 pass where the table says so.
@@ -76,53 +76,53 @@ func checkRange(low, high string, orMinusOne bool) (check, error) {
 			return nil, err
 		}
 	}
-	return func(v Value) (string, string) {
+	return func(v Value) (string, *string) {
 		n := v.Double
 		if v.Type != Double {
 			n = float64(v.Int)
 		}
 		switch {
 		case orMinusOne && n == -1:
-			return "", ""
+			return "", nil
 		case orMinusOne && (n < least || n > most):
-			return "Value must be between " + low + " and " + high + " or equal to -1", ""
+			return "Value must be between " + low + " and " + high + " or equal to -1", nil
 		case n < least:
-			return "Value must be at least " + low, ""
+			return "Value must be at least " + low, nil
 		case high != "" && n > most:
-			return "Value must be no more than " + high, ""
+			return "Value must be no more than " + high, nil
 		}
-		return "", ""
+		return "", nil
 	}, nil
 }
 
 func checkOneOf(names []string) check {
-	return func(v Value) (string, string) {
+	return func(v Value) (string, *string) {
 		values := v.List
 		if v.Type != List {
 			values = []string{v.Text}
 		}
 		for _, e := range values {
 			if !slices.Contains(names, e) {
-				return "String must be one of: " + strings.Join(names, ", "), e
+				return "String must be one of: " + strings.Join(names, ", "), &e
 			}
 		}
-		return "", ""
+		return "", nil
 	}
 }
 
 func checkOneOfAnyCase(names []string) check {
-	return func(v Value) (string, string) {
+	return func(v Value) (string, *string) {
 		if !slices.Contains(names, strings.ToUpper(v.Text)) {
-			return "String must be one of (case insensitive): " + strings.Join(names, ", "), ""
+			return "String must be one of (case insensitive): " + strings.Join(names, ", "), nil
 		}
-		return "", ""
+		return "", nil
 	}
 }
 
 // checkVersion takes a Kafka version in full (3.9-IV0) or short (3.9, 3.9.1, 0.10.2): its first two parts count, three
 // before 1.0.
 func checkVersion(names []string) check {
-	return func(v Value) (string, string) {
+	return func(v Value) (string, *string) {
 		parts, keep := strings.Split(v.Text, "."), 2
 		if strings.HasPrefix(v.Text, "0.") {
 			keep = 3
@@ -130,22 +130,23 @@ func checkVersion(names []string) check {
 		short := strings.Join(parts[:min(keep, len(parts))], ".")
 		for _, name := range names {
 			if name == short || strings.HasPrefix(name, short+"-IV") {
-				return "", ""
+				return "", nil
 			}
 		}
-		return "Version " + v.Text + " is not a valid version", ""
+		return "Version " + v.Text + " is not a valid version", nil
 	}
 }
 
-func checkThrottledReplicas(v Value) (string, string) {
+func checkThrottledReplicas(v Value) (string, *string) {
 	if strings.Join(v.List, "") == "*" {
-		return "", ""
+		return "", nil
 	}
+	shown := "[" + strings.Join(v.List, ", ") + "]"
 	for _, e := range v.List {
 		if !replicaPattern.MatchString(e) {
 			return " must be the literal '*' or a list of replicas in the following format: " +
-				"[partitionId]:[brokerId],[partitionId]:[brokerId],...", "[" + strings.Join(v.List, ", ") + "]"
+				"[partitionId]:[brokerId],[partitionId]:[brokerId],...", &shown
 		}
 	}
-	return "", ""
+	return "", nil
 }

@@ -75,13 +75,14 @@ func (d *Def) Parse(text string) (Value, error) {
 	}
 	if d.check != nil {
 		if reason, shown := d.check(v); reason != "" {
-			if shown == "" {
-				shown = v.String()
+			whole := v.String()
+			if shown == nil {
+				shown = &whole
 			}
 			if reason[0] == ' ' {
 				reason = d.Name + reason
 			}
-			return v, badValue(d, shown, reason)
+			return v, badValue(d, *shown, reason)
 		}
 	}
 	return v, nil

@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"strconv"
+	"strings"
 )
 
 // view reads the settings in effect out of one merged layer: what is set there, else the definition's default. Its
@@ -40,6 +41,16 @@ func (v view) value(name string) (Value, bool) {
 func (v view) num(name string) (n int64, ok bool) {
 	value, ok := v.value(name)
 	return value.Int, ok
+}
+
+// ofListener is a number in effect for a listener: its own, else the broker's.
+func (v view) ofListener(listener, name string) (n int64, ok bool) {
+	if text, own := v.props["listener.name."+strings.ToLower(listener)+"."+name]; own {
+		if value, err := BrokerDefs().Get(name).Parse(text); err == nil {
+			return value.Int, true
+		}
+	}
+	return v.num(name)
 }
 
 func (v view) must(name string) int64 { n, _ := v.num(name); return n }

@@ -39,6 +39,8 @@ func allowed(d *Difference) *Rule {
 // ready is why what is created by asking is answered otherwise.
 const ready = "What is answered is ready: a topic that Metadata creates is answered with its leaders; Apache Kafka answers LEADER_NOT_AVAILABLE (5) first."
 
+const unclearMaps = "A bad listener.security.protocol.map or max.connections.per.ip.overrides is refused with what is wrong with it; Apache Kafka's message is Java's \"begin 0, end -1\", or lacks the valid names."
+
 // rules are all differences from Apache Kafka 3.9.2 that a client can see and that are meant. docs/COMPATIBILITY.md is made from
 // this table by --write-compatibility.
 var rules = []Rule{
@@ -64,6 +66,15 @@ var rules = []Rule{
 		Reason: "Records that several groups have to write at once share a batch, which makes the partitions of __consumer_offsets a little smaller; the records are the same."},
 	{API: 44, Script: "loggers", Label: "bad level", Path: `.*\.ErrorMessage`, Kafka: `"Cannot set the log level of kafka\.server\.KafkaApis.*`,
 		Ours: `"Logger kafka\.server\.KafkaApis does not exist!"`, Reason: "Loggers have barnabas's names, not those of Apache Kafka's classes."},
+	{API: 44, Script: "values of brokers", Path: `.*\.ErrorMessage`, Kafka: `"Error parsing configuration property '.*': begin 0, end -1, length [0-9]+"`,
+		Ours: `"Error parsing configuration property '.*': .* is not (NAME:PROTOCOL|host:limit)"`, Reason: unclearMaps},
+	{API: 44, Script: "values of brokers", Path: `.*\.ErrorMessage`, Kafka: `"Invalid security protocol .1. defined in listener\.security\.protocol\.map"`,
+		Ours: `"Invalid security protocol .1. defined in listener\.security\.protocol\.map \(valid: .*\)"`, Reason: unclearMaps},
+	{API: 44, Script: "values of brokers", Label: `set 0? log\.cleaner\.threads 0`, Path: `.*\.ErrorMessage`, Kafka: `"/ by zero"`,
+		Ours: `"Log cleaner threads should be at least 1"`, Reason: "log.cleaner.threads 0 is refused by both; Apache Kafka's message is Java's \"/ by zero\"."},
+	{API: 44, Script: "values of brokers", Label: `set 0? log\.flush\.interval\.ms -[0-9]+`, Path: `.*\.Error(Code|Message)`, Kafka: `0|null`,
+		Ours:   `42|"Invalid value -[0-9]+ for configuration flush\.ms: Value must be at least 0"`,
+		Reason: "A negative log.flush.interval.ms is refused; Apache Kafka takes it, and fails when it puts it into effect."},
 	{API: 32, Path: `.*\[zookeeper\.connect\].*`,
 		Reason: "zookeeper.connect is what the broker was started with, and null for one that stands alone."},
 }
