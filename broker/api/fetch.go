@@ -45,7 +45,8 @@ type fetch struct {
 }
 
 // Fetch resolves the session at once and answers when there is enough, something to tell, or the time is up.
-func (d *Data) Fetch(c *Call, req *kmsg.FetchRequest) Reply {
+func (d *Data) Fetch(c *Call, req *fetchRequest) Reply {
+	defer req.free()
 	f := &fetch{
 		data:      d,
 		version:   req.Version,
@@ -66,11 +67,11 @@ func (d *Data) Fetch(c *Call, req *kmsg.FetchRequest) Reply {
 	}
 	f.minBytes = min(int(req.MinBytes), f.maxBytes)
 	var refusal *kerr.Error
-	if f.context, refusal = d.Sessions.open(req); refusal != nil {
+	if f.context, refusal = d.Sessions.open(&req.FetchRequest); refusal != nil {
 		return Done(&fetchResponse{version: req.Version, code: refusal.Code})
 	}
 	if unknownIsolation(req.IsolationLevel) && f.finds() {
-		return Done(refusedFetch(req, kerr.UnknownServerError))
+		return Done(refusedFetch(&req.FetchRequest, kerr.UnknownServerError))
 	}
 	if len(f.context.parts) == 0 || f.maxWait <= 0 || f.ready() {
 		return Done(f.respond())

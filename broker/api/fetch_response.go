@@ -89,9 +89,13 @@ func (r *fetchResponse) append(m *protocol.Message, region func(*protocol.Messag
 		b = binary.BigEndian.AppendUint16(b, uint16(r.code))
 		b = binary.BigEndian.AppendUint32(b, uint32(r.session))
 	}
-	groups := r.byTopic()
-	b = appendCount(b, len(groups), flexible)
-	for _, g := range groups {
+	topics := 0
+	for i := 0; i < len(r.parts); i = r.topicEnd(i) {
+		topics++
+	}
+	b = appendCount(b, topics, flexible)
+	for from := 0; from < len(r.parts); from = r.topicEnd(from) {
+		g := r.parts[from:r.topicEnd(from)]
 		if r.version >= 13 {
 			b = append(b, g[0].source.id[:]...)
 		} else {
@@ -120,19 +124,14 @@ func (r *fetchResponse) append(m *protocol.Message, region func(*protocol.Messag
 	return nil
 }
 
-// byTopic cuts the parts into runs of the same topic. A topic whose partitions are not next to each other appears more
-// than once, as Kafka sends it.
-func (r *fetchResponse) byTopic() [][]fetchedPartition {
-	groups := make([][]fetchedPartition, 0, 1)
-	for i := 0; i < len(r.parts); {
-		j := i + 1
-		for j < len(r.parts) && r.parts[j].source.sameTopic(r.parts[i].source) {
-			j++
-		}
-		groups = append(groups, r.parts[i:j])
-		i = j
+// topicEnd is where the run of parts of the same topic ends that begins at a place. A topic whose partitions are not next to
+// each other appears more than once, as Kafka sends it.
+func (r *fetchResponse) topicEnd(from int) int {
+	to := from + 1
+	for to < len(r.parts) && r.parts[to].source.sameTopic(r.parts[from].source) {
+		to++
 	}
-	return groups
+	return to
 }
 
 func (r *fetchResponse) appendPartition(b []byte, a *fetchedPartition) []byte {

@@ -72,7 +72,8 @@ func drawFetchResponse(t *rapid.T) *fetchResponse {
 func asKmsg(r *fetchResponse) *kmsg.FetchResponse {
 	k := kmsg.NewPtrFetchResponse()
 	k.Version, k.ErrorCode, k.SessionID = r.version, r.code, r.session
-	for _, g := range r.byTopic() {
+	for from := 0; from < len(r.parts); from = r.topicEnd(from) {
+		g := r.parts[from:r.topicEnd(from)]
 		topic := kmsg.NewFetchResponseTopic()
 		topic.Topic, topic.TopicID = g[0].source.topic, g[0].source.id
 		for _, a := range g {
