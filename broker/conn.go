@@ -26,7 +26,8 @@ const (
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
 // writer, started with the first reply that must wait, writes those that were waited for and all that come behind them.
-// Responses leave in the order of the requests. One that waits for its next request holds no buffers.
+// Responses leave in the order of the requests. One that waits for its next request holds no buffers. What cannot be
+// served ends the connection once the requests before it are answered.
 type conn struct {
 	id     uint64
 	socket net.Conn
@@ -70,10 +71,16 @@ func (c *conn) serve(ctx context.Context) {
 		frame, err := c.frames.Next()
 		if err != nil {
 			c.logEnd(err)
+			if !errors.Is(err, protocol.ErrFrameSize) || c.flush() != nil {
+				cancel()
+			}
 			break
 		}
 		reply, waits, ok := c.handle(frame)
 		if !ok {
+			if c.flush() != nil {
+				cancel() // nobody will hear what is still waited for
+			}
 			break
 		}
 		if waits {
@@ -81,20 +88,18 @@ func (c *conn) serve(ctx context.Context) {
 				c.owed = make(chan owedReply, owedMax)
 				writer.Go(func() { c.write(ctx, cancel) })
 			}
-			select {
-			case c.owed <- reply:
-			case <-ctx.Done():
-			}
+			c.owed <- reply // the writer takes it even when all is over: a reply may have something to finish
 		}
 		if !c.frames.Ready() && c.pending.Load() == 0 && c.flush() != nil {
+			cancel()
 			break
 		}
 	}
-	cancel()
 	if c.owed != nil {
 		close(c.owed)
 	}
 	writer.Wait()
+	cancel()
 	stop()
 	c.socket.Close()
 	c.mu.Lock()
@@ -144,9 +149,9 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, ok bool) {
 	if ready && c.pending.Load() == 0 {
 		return owed, false, c.respond(owed, resp) == nil
 	}
-	// What is gathered goes out before the writer's turn.
-	if c.pending.Load() == 0 && c.flush() != nil {
-		return owed, false, false
+	// What is gathered goes out before the writer's turn, who finds out by itself when that fails.
+	if c.pending.Load() == 0 {
+		_ = c.flush()
 	}
 	c.pending.Add(1)
 	return owed, true, true
@@ -192,10 +197,16 @@ type messageResponse interface {
 
 type releaser interface{ Release() }
 
-// respond appends a response to what goes out next.
-func (c *conn) respond(o owedReply, resp api.Response) error {
+// respond appends a response to what goes out next. A fault of ours costs the connection here too.
+func (c *conn) respond(o owedReply, resp api.Response) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.log.Error("a response could not be encoded, its connection is closed", zap.Int16("key", o.key), zap.Any("panic", p), zap.Stack("stack"))
+			c.broken, err = api.ErrPanic, api.ErrPanic
+		}
+	}()
 	if c.broken != nil {
 		if r, ok := resp.(releaser); ok {
 			r.Release()

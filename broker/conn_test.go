@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"barnabas/broker/api"
 	"barnabas/protocol"
 	"barnabas/protocol/record"
 )
@@ -219,6 +220,72 @@ func TestWhatCannotBeServedClosesTheConnection(t *testing.T) {
 	w, v := dial(t, d.addr), kmsg.NewPtrApiVersionsRequest()
 	w.send(v)
 	w.receive(v, 0)
+}
+
+// Kafka looks at a request when the one before it is answered; here they are read ahead, which must not show.
+func TestWhatCameBeforeABadRequestIsAnswered(t *testing.T) {
+	d := serveData(t, 1, nil)
+	v, f := kmsg.NewPtrApiVersionsRequest(), fetchFrom(0, 200*time.Millisecond)
+	for name, bad := range map[string]string{
+		"unknown key":   "\x00\x00\x00\x0a\x03\xe7\x00\x00\x00\x00\x00\x01\xff\xff",
+		"short body":    "\x00\x00\x00\x0b\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff\x00",
+		"negative size": "\xff\xff\xff\xff",
+	} {
+		for _, before := range []kmsg.Request{v, f} {
+			t.Run(fmt.Sprintf("%s after %s", name, kmsg.NameForKey(before.Key())), func(t *testing.T) {
+				w := dial(t, d.addr)
+				b := kmsg.NewRequestFormatter().AppendRequest(nil, before, 0)
+				if _, err := w.Write(append(b, bad...)); err != nil {
+					t.Fatal(err)
+				}
+				w.receive(before, 0)
+				w.wantClosed()
+			})
+		}
+	}
+}
+
+// A connection that ends leaves nothing half done: what was appended is flushed as the topic wants it, and seen.
+func TestWhatIsOwedIsFinishedWhenTheConnectionEnds(t *testing.T) {
+	d := serveData(t, 1, nil)
+	p := d.partitions.Get("t", 0)
+	s := *p.Settings()
+	s.Log.FlushMessages = 1
+	d.partitions.SetSettings("t", &s)
+	for range 10 {
+		w := dial(t, d.addr)
+		var reqs []kmsg.Request
+		for range 2 * owedMax {
+			reqs = append(reqs, produce(-1, "value"))
+		}
+		w.send(reqs...)
+		if err := w.Conn.(*net.TCPConn).SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+	}
+	d.stop()
+	if end, seen := p.Log().End(), p.HighWatermark().Get(); seen != end {
+		t.Fatalf("the log ends at %d, %d is seen", end, seen)
+	}
+}
+
+// unspeakable is a response that cannot be encoded.
+type unspeakable struct{}
+
+func (unspeakable) AppendTo([]byte) []byte { panic("unspeakable") }
+
+func TestAResponseThatCannotBeEncodedCostsItsConnection(t *testing.T) {
+	d := serveData(t, 1, nil)
+	client, socket := net.Pipe()
+	defer client.Close()
+	c := newConn(d.server, socket, 1)
+	if err := c.respond(owedReply{key: 3, reply: api.Done(unspeakable{})}, unspeakable{}); !errors.Is(err, api.ErrPanic) {
+		t.Fatal(err)
+	}
+	if err := c.flush(); !errors.Is(err, api.ErrPanic) {
+		t.Fatal("half a response is written:", err)
+	}
 }
 
 func TestIdleConnectionsAreClosed(t *testing.T) {

@@ -26,6 +26,7 @@ type dataServer struct {
 	addr       string
 	partitions *replication.Manager
 	server     *server
+	stop       func() // ends all connections, and waits for them
 }
 
 // serveData starts one on a free port with a topic "t" of n partitions.
@@ -76,12 +77,15 @@ func serveData(t testing.TB, n int, edit func(*server)) *dataServer {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { s.run(ctx); close(done) }()
-	t.Cleanup(func() {
+	stop := func() {
 		cancel()
 		<-done
+	}
+	t.Cleanup(func() {
+		stop()
 		if err := logs.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	return &dataServer{addr: socket.Addr().String(), partitions: partitions, server: s}
+	return &dataServer{addr: socket.Addr().String(), partitions: partitions, server: s, stop: stop}
 }

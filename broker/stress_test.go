@@ -107,7 +107,9 @@ func TestEverythingAtOnce(t *testing.T) {
 	var altered atomic.Int32
 	run(open(), func(c *kgo.Client) {
 		a := kadm.NewClient(c)
-		set := func(name, value string) kadm.AlterConfig { return kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: &value} }
+		set := func(name, value string) kadm.AlterConfig {
+			return kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: &value}
+		}
 		_, err := a.AlterTopicConfigs(ctx, []kadm.AlterConfig{
 			set("flush.messages", []string{"1", "100", "9223372036854775807"}[rand.IntN(3)]),
 			set("segment.bytes", strconv.Itoa(4096+rand.IntN(9000))),
