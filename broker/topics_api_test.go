@@ -408,6 +408,47 @@ func TestNotController(t *testing.T) {
 	})
 }
 
+// TestNoTime: a timeout is for waiting, so a request with none is done nevertheless. We once bounded the writes by it too, and
+// answered UNKNOWN_SERVER_ERROR.
+func TestNoTime(t *testing.T) {
+	withTopics(t, nil, func(t *testing.T, e *topicsEnv) {
+		for _, millis := range []int32{0, -1} {
+			create := createRequest(newTopic("t", 1))
+			create.TimeoutMillis = millis
+			if at := e.create(7, create).Topics[0]; at.ErrorCode != kerr.RequestTimedOut.Code || at.TopicID == [16]byte{} {
+				t.Errorf("%+v", at)
+			}
+			synctest.Wait()
+			if e.api.Images.Current().Topics["t"] == nil {
+				t.Fatal("not created")
+			}
+			grow := kmsg.NewPtrCreatePartitionsRequest()
+			grow.TimeoutMillis, grow.Topics = millis, []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: 3}}
+			if at := ask[kmsg.CreatePartitionsRequest, kmsg.CreatePartitionsResponse](e, 3, grow, e.api.CreatePartitions).Topics[0]; at.ErrorCode != kerr.RequestTimedOut.Code {
+				t.Errorf("%+v", at)
+			}
+			synctest.Wait()
+			if len(e.api.Images.Current().Topics["t"].Partitions) != 3 {
+				t.Fatal("not grown")
+			}
+			elect := kmsg.NewPtrElectLeadersRequest()
+			elect.TimeoutMillis, elect.Topics = millis, []kmsg.ElectLeadersRequestTopic{{Topic: "t", Partitions: []int32{0}}}
+			if at := ask[kmsg.ElectLeadersRequest, kmsg.ElectLeadersResponse](e, 2, elect, e.api.ElectLeaders).Topics[0].Partitions[0]; at.ErrorCode != kerr.ElectionNotNeeded.Code {
+				t.Errorf("%+v", at)
+			}
+			remove := deleteRequest(6, "t")
+			remove.TimeoutMillis = millis
+			if at := e.remove(6, remove).Topics[0]; at.ErrorCode != kerr.RequestTimedOut.Code {
+				t.Errorf("%+v", at)
+			}
+			synctest.Wait()
+			if e.api.Images.Current().Topics["t"] != nil {
+				t.Fatal("not deleted")
+			}
+		}
+	})
+}
+
 func TestDeletionDisabled(t *testing.T) {
 	withTopics(t, map[string]string{"delete.topic.enable": "false"}, func(t *testing.T, e *topicsEnv) {
 		for v, want := range []int16{42, 42, 42, 73, 73, 73, 73} {

@@ -207,6 +207,12 @@ func TestDescribeOnlyWhatIsAsked(t *testing.T) {
 	if c := resp.Resources[0].Configs; len(c) != 1 || c[0].Name != "retention.ms" || c[0].Documentation != nil || len(c[0].ConfigSynonyms) != 0 {
 		t.Errorf("%+v", c)
 	}
+	// A logger has an empty documentation, asked for or not; we once sent null.
+	req.Resources[0].ResourceType, req.Resources[0].ResourceName, req.Resources[0].ConfigNames = 8, "2", []string{"root"}
+	resp = f.DescribeConfigs(&Call{Version: 4}, req).Await(t.Context()).(*kmsg.DescribeConfigsResponse)
+	if c := resp.Resources[0].Configs; len(c) != 1 || c[0].Documentation == nil || *c[0].Documentation != "" {
+		t.Errorf("%+v", c)
+	}
 }
 
 // step is one resource of an alter request and what must come of it.

@@ -46,7 +46,7 @@ func (t *Topics) CreatePartitions(_ *Call, req *kmsg.CreatePartitionsRequest) Re
 		return Done(resp)
 	}
 	return Later(func(ctx context.Context) Response {
-		ctx, cancel := t.within(ctx, req.TimeoutMillis)
+		wait, cancel := t.within(ctx, req.TimeoutMillis)
 		defer cancel()
 		var waits []awaited
 		for i, rt := range topics {
@@ -62,7 +62,7 @@ func (t *Topics) CreatePartitions(_ *Call, req *kmsg.CreatePartitionsRequest) Re
 			}
 		}
 		for _, w := range waits {
-			err := t.Images.Await(ctx, func(img *cluster.Image) bool { return led(img, w.topic, w.partitions) })
+			err := t.Images.Await(wait, func(img *cluster.Image) bool { return led(img, w.topic, w.partitions) })
 			if err != nil || req.TimeoutMillis <= 0 {
 				failPartitions(&resp.Topics[w.at], &controller.Refusal{Kafka: kerr.RequestTimedOut})
 			}

@@ -48,7 +48,7 @@ func (t *Topics) CreateTopics(_ *Call, req *kmsg.CreateTopicsRequest) Reply {
 		return Done(resp)
 	}
 	return Later(func(ctx context.Context) Response {
-		ctx, cancel := t.within(ctx, req.TimeoutMillis)
+		wait, cancel := t.within(ctx, req.TimeoutMillis)
 		defer cancel()
 		var waits []awaited
 		for i := range req.Topics {
@@ -57,7 +57,7 @@ func (t *Topics) CreateTopics(_ *Call, req *kmsg.CreateTopicsRequest) Reply {
 			}
 		}
 		for _, w := range waits {
-			err := t.Images.Await(ctx, func(img *cluster.Image) bool { return led(img, w.topic, w.partitions) })
+			err := t.Images.Await(wait, func(img *cluster.Image) bool { return led(img, w.topic, w.partitions) })
 			if err != nil || req.TimeoutMillis <= 0 {
 				failCreate(&resp.Topics[w.at], &controller.Refusal{Kafka: kerr.RequestTimedOut})
 			}

@@ -45,7 +45,7 @@ func (t *Topics) DeleteTopics(_ *Call, req *kmsg.DeleteTopicsRequest) Reply {
 		return Done(resp)
 	}
 	return Later(func(ctx context.Context) Response {
-		ctx, cancel := t.within(ctx, req.TimeoutMillis)
+		wait, cancel := t.within(ctx, req.TimeoutMillis)
 		defer cancel()
 		failed := map[string]*kerr.Error{}
 		for name := range doomed {
@@ -55,7 +55,7 @@ func (t *Topics) DeleteTopics(_ *Call, req *kmsg.DeleteTopicsRequest) Reply {
 			}
 		}
 		for name, topic := range doomed {
-			if err := t.awaitGone(ctx, img, topic); err != nil || req.TimeoutMillis <= 0 {
+			if err := t.awaitGone(wait, img, topic); err != nil || req.TimeoutMillis <= 0 {
 				failed[name] = kerr.RequestTimedOut
 			}
 		}

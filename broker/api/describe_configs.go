@@ -101,7 +101,7 @@ func loggerRows(levels map[string]string) []config.Row {
 	rows := make([]config.Row, 0, len(levels))
 	for _, name := range slices.Sorted(maps.Keys(levels)) {
 		level := levels[name]
-		rows = append(rows, config.Row{Name: name, Value: &level, Source: config.FromBrokerLogger})
+		rows = append(rows, config.Row{Name: name, Value: &level, Source: config.FromBrokerLogger, Doc: new(string)})
 	}
 	return rows
 }
@@ -112,7 +112,7 @@ func describedRow(row config.Row, req *kmsg.DescribeConfigsRequest) kmsg.Describ
 	c.ReadOnly, c.IsSensitive = row.ReadOnly, row.Sensitive
 	c.Source = kmsg.ConfigSource(row.Source)
 	c.ConfigType = kmsg.ConfigType(row.Type)
-	if req.IncludeDocumentation {
+	if req.IncludeDocumentation || row.Source == config.FromBrokerLogger { // Kafka sends loggers' empty one in any case
 		c.Documentation = row.Doc
 	}
 	if req.IncludeSynonyms {

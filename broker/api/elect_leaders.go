@@ -42,19 +42,16 @@ func (t *Topics) ElectLeaders(_ *Call, req *kmsg.ElectLeadersRequest) Reply {
 	}
 	return Later(func(ctx context.Context) Response {
 		asked := partitionsAsked(req)
-		ctx, cancel := t.within(ctx, req.TimeoutMillis)
+		wait, cancel := t.within(ctx, req.TimeoutMillis)
 		defer cancel()
 		results, err := t.Controller.ElectLeaders(ctx, kind, asked)
 		if err != nil {
-			if ctx.Err() != nil {
-				err = &controller.Refusal{Kafka: kerr.RequestTimedOut}
-			}
 			if asked == nil {
 				asked = allPartitions(t.Images.Current())
 			}
 			results = everywhere(asked, err)
 		}
-		t.awaitLeaders(ctx, results)
+		t.awaitLeaders(wait, results)
 		resp.Topics = electionResults(results)
 		return resp
 	})

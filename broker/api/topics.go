@@ -56,9 +56,13 @@ func (t *Topics) isController() bool {
 	return active
 }
 
-// within bounds a context by a request's timeout in milliseconds.
+// within bounds a context by a request's timeout in milliseconds. As in Apache Kafka the timeout is for waiting until what
+// was done shows, not for doing it: a request with no time at all is done and answered REQUEST_TIMED_OUT.
 func (t *Topics) within(ctx context.Context, millis int32) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if millis <= 0 {
+		cancel(context.DeadlineExceeded)
+	}
 	timer := t.Clock.AfterFunc(time.Duration(millis)*time.Millisecond, func() { cancel(context.DeadlineExceeded) })
 	return ctx, func() {
 		timer.Stop()

@@ -63,6 +63,18 @@ var createTopicsScripts = []Script{
 		s.AskSame("four", req)
 		s.Ask("not made", func(*Side) kmsg.Request { return metadata(9, false, s.Fresh("a")) })
 	}},
+	{API: 19, Name: "no time", Run: func(s *Session) {
+		for _, ms := range []int32{0, -1} {
+			req := createTopics(newTopic(s.Fresh(fmt.Sprint("t", ms)), 1, 1), newTopic("a b", 1, 1))
+			req.TimeoutMillis = ms
+			s.AskSame(fmt.Sprint("a timeout of ", ms), req)
+			s.Settled(s.Fresh(fmt.Sprint("t", ms)))
+		}
+	}},
+	{API: 19, Name: "internal topics", Run: func(s *Session) {
+		s.coordinated("g")
+		s.AskSame("offsets", createTopics(newTopic("__consumer_offsets", 1, 1)))
+	}},
 	{API: 19, Name: "bad", Run: func(s *Session) {
 		one := s.Create(s.Topic("there"), 1)
 		s.Create("d19.c_o", 1)
@@ -99,6 +111,13 @@ var topicScripts = []Script{
 		d := s.Create(s.Fresh("d"), 1)
 		s.AskSame("twice", deleteTopics(d, d))
 	}},
+	{API: 20, Name: "no time", Run: func(s *Session) {
+		for _, ms := range []int32{0, -1} {
+			req := deleteTopics(s.Create(s.Fresh(fmt.Sprint("t", ms)), 1), s.Topic("none"))
+			req.TimeoutMillis = ms
+			s.AskSame(fmt.Sprint("a timeout of ", ms), req)
+		}
+	}},
 	{API: 20, Name: "delete by id", Min: 6, Run: func(s *Session) {
 		a := s.Create(s.Fresh("a"), 1)
 		b := s.Create(s.Fresh("b"), 1)
@@ -125,6 +144,12 @@ var topicScripts = []Script{
 		s.AskSame("no replicas", createPartitions(t, 6, false, []int32{}))
 		s.AskSame("a replica twice", createPartitions(t, 6, false, []int32{0, 0}))
 		s.AskSame("another factor", createPartitions(t, 6, false, []int32{0, 1}))
+		for _, ms := range []int32{0, -1} {
+			none := createPartitions(t, 11+ms, false)
+			none.TimeoutMillis = ms
+			s.AskSame(fmt.Sprint("a timeout of ", ms), none)
+		}
+		s.Settled(t)
 		dup := createPartitions(t, 8, false)
 		dup.Topics = append(dup.Topics, createPartitions(t, 9, false).Topics[0])
 		s.AskSame("a topic twice", dup)
@@ -139,6 +164,12 @@ var topicScripts = []Script{
 		all := elect(0, t)
 		all.Topics = nil
 		s.AskSame("all", all)
+		twice := elect(0, t, 0, 0, -1)
+		twice.Topics = append(twice.Topics, elect(0, t, 1, 0).Topics[0], elect(0, t).Topics[0], elect(0, "a b", 0).Topics[0])
+		s.AskSame("repeated", twice)
+		quick := elect(0, t, 0)
+		quick.TimeoutMillis = 0
+		s.AskSame("no time", quick)
 		none := elect(0, t)
 		none.Topics = []kmsg.ElectLeadersRequestTopic{}
 		s.AskSame("none", none)
@@ -154,6 +185,9 @@ var topicScripts = []Script{
 		one.TimeoutMillis = 5000
 		one.Topics = append(one.Topics, rt)
 		s.AskSame("one", one)
+		twice := kmsg.NewPtrListPartitionReassignmentsRequest()
+		twice.Topics = append(twice.Topics, rt, rt)
+		s.AskSame("repeated, no time", twice)
 		rt.Topic = s.Topic("none")
 		none := kmsg.NewPtrListPartitionReassignmentsRequest()
 		none.TimeoutMillis = 5000
@@ -227,6 +261,9 @@ var clusterScripts = []Script{
 		s.AskSame("one partition", describeLogDirs(t, 0))
 		s.AskSame("unknown", describeLogDirs(s.Topic("none"), 0))
 		s.AskSame("no partitions", describeLogDirs(t))
+		twice := describeLogDirs(t, 1, 0, 1, -1)
+		twice.Topics = append(twice.Topics, describeLogDirs(t, 0).Topics[0], describeLogDirs("a b", 0).Topics[0])
+		s.AskSame("repeated", twice)
 		empty := kmsg.NewPtrDescribeLogDirsRequest()
 		empty.Topics = []kmsg.DescribeLogDirsRequestTopic{}
 		s.AskSame("no topics", empty)

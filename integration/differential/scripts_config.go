@@ -91,6 +91,10 @@ var configScripts = []Script{
 	{API: 32, Name: "describe loggers", Run: func(s *Session) {
 		s.AskSame("another node", describeConfigs(ofLogger, "7"))
 		s.AskSame("no name", describeConfigs(ofLogger, ""))
+		s.AskSame("the root", describeConfigs(ofLogger, "0", "root"))
+		root := describeConfigs(ofLogger, "0", "root")
+		root.IncludeSynonyms, root.IncludeDocumentation = true, true
+		s.AskSame("the root with documentation", root)
 	}},
 	{API: 33, Name: "alter", Run: func(s *Session) {
 		t := s.Create(s.Fresh("t"), 1, "retention.ms", "12345")

@@ -185,6 +185,35 @@ var memberScripts = []Script{
 			r.InstanceID = str("i2")
 			return r
 		})
+		t := s.Create(s.Topic("t"), 1)
+		for _, as := range [][2]string{{"old", "i1"}, {"m", "i2"}, {"m", "i1"}} {
+			s.Ask("sync as "+as[0]+" "+as[1], func(p *Side) kmsg.Request {
+				r := syncGroup(p, g, as[0], false)
+				r.InstanceID = str(as[1])
+				return r
+			})
+			s.Ask("commit as "+as[0]+" "+as[1], func(p *Side) kmsg.Request {
+				r := commit(g, t, 0, 5, "m")
+				r.Generation, r.MemberID, r.InstanceID = generation(p), p.vars[as[0]].(string), str(as[1])
+				return r
+			})
+			s.Ask("join as "+as[0]+" "+as[1], func(p *Side) kmsg.Request {
+				r := join(g, p.vars[as[0]].(string), "range", "roundrobin")
+				r.InstanceID = str(as[1])
+				return r
+			})
+		}
+		s.Ask("describe", func(p *Side) kmsg.Request { return describeGroups(g) })
+		s.Ask("leave as old i1", func(p *Side) kmsg.Request {
+			r := leave(g, p.vars["old"].(string))
+			r.Members[0].InstanceID = str("i1")
+			return r
+		})
+		s.Ask("join with other protocols", func(p *Side) kmsg.Request {
+			r := join(g, "", "roundrobin", "range")
+			r.InstanceID = str("i1")
+			return r
+		})
 		s.done(g)
 	}},
 	{API: 11, Name: "two members", Min: 5, Run: twoMembers},
@@ -208,6 +237,7 @@ var memberScripts = []Script{
 		other.ProtocolType = "connect"
 		s.AskSame("another protocol type", other)
 		s.AskSame("no common protocol", join(g, "", "sticky"))
+		s.AskSame("a protocol without a name", join(g, "", ""))
 		s.done(g)
 	}},
 	{API: 14, Name: "sync", Run: func(s *Session) {

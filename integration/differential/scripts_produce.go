@@ -287,6 +287,9 @@ var idempotenceScripts = []Script{
 		s.AskSame("the other partition", describeProducers(t, 1))
 		s.AskSame("unknown partition", describeProducers(t, 7))
 		s.AskSame("unknown topic", describeProducers(s.Topic("none"), 0))
+		twice := describeProducers(t, 1, 1, -1)
+		twice.Topics = append(twice.Topics, describeProducers(t, 1).Topics[0], describeProducers(t).Topics[0], describeProducers("a b", 0).Topics[0])
+		s.AskSame("repeated", twice)
 		s.AskSame("nothing", kmsg.NewPtrDescribeProducersRequest())
 	}},
 }
