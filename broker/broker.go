@@ -93,6 +93,11 @@ type Broker struct {
 	serving     sync.WaitGroup
 	running     sync.WaitGroup // registration, controller, watch of the settings
 
+	// started is closed when start has returned: what it makes is not touched from elsewhere before. giveUp ends a start
+	// that goes on.
+	started chan struct{}
+	giveUp  context.CancelCauseFunc
+
 	stop sync.Once
 	done chan struct{}
 	err  error // why it stopped by itself; set before done is closed
@@ -106,10 +111,19 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if o.Clock == nil {
 		o.Clock = clock.Real
 	}
-	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, fs: o.FS, done: make(chan struct{})}
+	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, fs: o.FS,
+		started: make(chan struct{}), done: make(chan struct{})}
 	b.loggers, b.log = config.LoggersOf(o.Logger)
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	if err := b.start(ctx); err != nil {
+	starting, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	b.giveUp = giveUp
+	err := b.start(starting)
+	close(b.started)
+	if err != nil {
+		if cause := context.Cause(starting); errors.Is(err, context.Canceled) && cause != nil {
+			err = cause
+		}
 		_ = b.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
@@ -149,13 +163,17 @@ func (b *Broker) Err() error {
 	return b.err
 }
 
-// fail stops the broker for a reason that it cannot live with.
+// fail stops the broker for a reason that it cannot live with. While it starts, that fails first.
 func (b *Broker) fail(why error) {
 	if b.ctx.Err() != nil {
 		return
 	}
 	b.log.Error("the broker cannot go on", zap.Error(why))
-	go b.shutdown(context.Background(), why)
+	b.giveUp(why)
+	go func() {
+		<-b.started
+		b.shutdown(context.Background(), why)
+	}()
 }
 
 // Close stops the broker cleanly: what is written is made durable, and the next start needs no recovery.

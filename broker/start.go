@@ -427,12 +427,11 @@ func (b *Broker) serve(c *config.Broker) {
 // dirFailed tells whoever waits on a partition of a failed log dir, and the cluster.
 func (b *Broker) dirFailed(dir string, err error) {
 	b.log.Error("log dir is offline", zap.String("dir", dir), zap.Error(err))
-	if b.partitions != nil {
-		b.partitions.DiskFailed()
-	}
-	if b.store == nil || b.ctx.Err() != nil {
+	<-b.started
+	if b.ctx.Err() != nil || b.partitions == nil {
 		return
 	}
+	b.partitions.DiskFailed()
 	if _, err := b.store.Create(b.ctx, store.LogDirEventPrefix, store.EncodeLogDirEvent(b.self), store.Sequential); err != nil {
 		b.log.Warn("cannot tell the controller of the failed log dir", zap.Error(err))
 	}
