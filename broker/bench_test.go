@@ -132,3 +132,35 @@ func BenchmarkTail(b *testing.B) {
 		next++
 	}
 }
+
+// BenchmarkTailOf500 is BenchmarkTail by a consumer of 500 partitions with a session, all but one of them silent.
+func BenchmarkTailOf500(b *testing.B) {
+	addr := serveData(b, 500, nil).addr
+	p := newExchange(b, addr, benchProduce(benchBatch(b, 1, 1024)))
+	first := benchFetch().(*kmsg.FetchRequest)
+	one := first.Topics[0].Partitions[0]
+	first.SessionEpoch, first.MaxWaitMillis, first.Topics[0].Partitions = 0, 0, nil
+	for id := range int32(500) {
+		q := one
+		q.Partition, q.FetchOffset = id, 0
+		first.Topics[0].Partitions = append(first.Topics[0].Partitions, q)
+	}
+	e := newExchange(b, addr, first)
+	e.send()
+	session := binary.BigEndian.Uint32(e.receive()[10:]) // behind correlation id, throttle time and error
+	next := benchFetch().(*kmsg.FetchRequest)
+	next.SessionID, next.SessionEpoch = int32(session), 1
+	e.frame = kmsg.NewRequestFormatter(kmsg.FormatterClientID("b")).AppendRequest(nil, next, 1)
+	epochAt := bytes.Index(e.frame, binary.BigEndian.AppendUint32(nil, session)) + 4
+	b.ReportAllocs()
+	offset := int64(0)
+	for b.Loop() {
+		e.seek(offset)
+		e.send()
+		p.send()
+		p.receive()
+		e.receive()
+		offset++
+		binary.BigEndian.PutUint32(e.frame[epochAt:], uint32(offset+1))
+	}
+}

@@ -211,12 +211,18 @@ func (f *fetch) diverges(p *replication.Partition, fp *fetchPartition) bool {
 // respond reads what is there now.
 func (f *fetch) respond() Response {
 	img := f.data.Images.Current()
-	resp := &fetchResponse{version: f.version, parts: make([]fetchedPartition, 0, len(f.context.parts))}
+	resp := &fetchResponse{version: f.version}
+	if !f.context.incremental {
+		resp.parts = make([]fetchedPartition, 0, len(f.context.parts))
+	}
 	left, first := f.maxBytes, f.version >= 3
 	for _, fp := range f.context.parts {
 		a := f.read(img, fp, left, first)
 		n := a.size()
 		left, first = max(left-n, 0), first && n == 0
+		if !f.context.news(&a) {
+			continue // which has no records
+		}
 		resp.parts = append(resp.parts, a)
 		if f.version >= 16 && (a.code == kerr.NotLeaderForPartition.Code || a.code == kerr.FencedLeaderEpoch.Code) {
 			r := &resp.parts[len(resp.parts)-1]

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -251,15 +250,4 @@ func appendString(b []byte, s string, flexible bool) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
 	}
 	return append(b, s...)
-}
-
-// keep leaves only the parts for which f is true.
-func (r *fetchResponse) keep(f func(*fetchedPartition) bool) {
-	r.parts = slices.DeleteFunc(r.parts, func(a fetchedPartition) bool {
-		if f(&a) {
-			return false
-		}
-		a.records.Release()
-		return true
-	})
 }

@@ -34,6 +34,7 @@ type fetchPartition struct {
 
 	// What the session told the client last; it is told again only when it changes.
 	toldWatermark, toldStart int64
+	served                   bool // by the response that is being made
 }
 
 func (p *fetchPartition) sameTopic(q *fetchPartition) bool {
@@ -274,8 +275,33 @@ func (f *fetchSession) forget(req *kmsg.FetchRequest) {
 	f.order = kept
 }
 
-// close finishes a response: the session remembers what it told, an incremental answer leaves out what is not news, and
-// partitions that were served go to the end of the line.
+// news says whether a response has to tell of a partition, which the session then remembers: an incremental one leaves out
+// what the client knows.
+func (c *fetchContext) news(a *fetchedPartition) bool {
+	f := c.session
+	if f == nil {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.index[a.source.key()]
+	news := a.size() > 0 || a.code != 0 || a.divergingEnd >= 0
+	if p == nil {
+		return news || !c.incremental
+	}
+	if p.toldWatermark != a.highWatermark || p.toldStart != a.logStart {
+		p.toldWatermark, p.toldStart = a.highWatermark, a.logStart
+		news = true
+	}
+	if a.code != 0 {
+		// An error is told until it is over, and what follows it is news.
+		p.toldWatermark = -1
+	}
+	p.served = a.size() > 0
+	return news || !c.incremental
+}
+
+// close ends a response: partitions that it serves go to the end of the line.
 func (c *fetchContext) close(r *fetchResponse) {
 	r.session = c.sessionID
 	f := c.session
@@ -284,36 +310,15 @@ func (c *fetchContext) close(r *fetchResponse) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	served := map[*fetchPartition]bool{}
-	r.keep(func(a *fetchedPartition) bool {
-		p := f.index[a.source.key()]
-		news := a.size() > 0 || a.code != 0 || a.divergingEnd >= 0
-		if p == nil {
-			return news || !c.incremental
+	var back []*fetchPartition
+	front := f.order[:0]
+	for _, p := range f.order {
+		if p.served {
+			p.served = false
+			back = append(back, p)
+		} else {
+			front = append(front, p)
 		}
-		if p.toldWatermark != a.highWatermark || p.toldStart != a.logStart {
-			p.toldWatermark, p.toldStart = a.highWatermark, a.logStart
-			news = true
-		}
-		if a.code != 0 {
-			// An error is told until it is over, and what follows it is news.
-			p.toldWatermark = -1
-		}
-		if a.size() > 0 {
-			served[p] = true
-		}
-		return news || !c.incremental
-	})
-	if len(served) > 0 && len(f.order) > 1 {
-		front := make([]*fetchPartition, 0, len(f.order))
-		var back []*fetchPartition
-		for _, p := range f.order {
-			if served[p] {
-				back = append(back, p)
-			} else {
-				front = append(front, p)
-			}
-		}
-		f.order = append(front, back...)
 	}
+	f.order = append(front, back...)
 }

@@ -40,7 +40,9 @@ func told(c *fetchContext, watermarks map[int32]int64, records ...int32) *fetchR
 				a.converted = []byte("records")
 			}
 		}
-		r.parts = append(r.parts, a)
+		if c.news(&a) {
+			r.parts = append(r.parts, a)
+		}
 	}
 	c.close(r)
 	return r
