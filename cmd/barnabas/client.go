@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -39,14 +40,39 @@ type client struct {
 	connection
 }
 
-// open connects, and fails with one readable line when there is nobody to connect to.
-func (c *connection) open(ctx context.Context, opts ...kgo.Opt) (*client, error) {
+// seeds gives the addresses to ask first: a missing port is 9092, and an address may be one as listeners has it.
+func (c *connection) seeds() ([]string, error) {
 	seeds := make([]string, 0, len(c.brokers))
 	for _, b := range c.brokers {
-		if _, _, err := net.SplitHostPort(b); err != nil {
-			b = net.JoinHostPort(strings.Trim(b, "[]"), "9092")
+		addr := b
+		if protocol, rest, ok := strings.Cut(b, "://"); ok {
+			if addr = rest; !strings.EqualFold(protocol, "PLAINTEXT") {
+				return nil, fmt.Errorf("--bootstrap-server %q: only PLAINTEXT works, give host:port", b)
+			}
 		}
-		seeds = append(seeds, b)
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			host, port = strings.Trim(addr, "[]"), "9092"
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return nil, fmt.Errorf("--bootstrap-server %q: %q is not a port", b, port)
+		}
+		seeds = append(seeds, net.JoinHostPort(host, port))
+	}
+	if len(seeds) == 0 {
+		return nil, errors.New("--bootstrap-server is empty: give host:port")
+	}
+	return seeds, nil
+}
+
+// open connects, and fails with one readable line when there is nobody to connect to.
+func (c *connection) open(ctx context.Context, opts ...kgo.Opt) (*client, error) {
+	seeds, err := c.seeds()
+	if err != nil {
+		return nil, err
+	}
+	if c.timeout <= 0 {
+		return nil, fmt.Errorf("--timeout %v leaves no time for an answer", c.timeout)
 	}
 	opts = append([]kgo.Opt{
 		kgo.SeedBrokers(seeds...), kgo.ClientID("barnabas"),
@@ -69,6 +95,21 @@ func (c *connection) open(ctx context.Context, opts ...kgo.Opt) (*client, error)
 		return nil, cl.unreachable(err)
 	}
 	return cl, nil
+}
+
+// ask makes what a command runs when all that it does is to ask the cluster something and to print the answer: do gets
+// a connection, and a context that ends after --timeout.
+func (c *connection) ask(do func(ctx context.Context, cmd *cobra.Command, cl *client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		cl, err := c.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer cl.Close()
+		ctx, cancel := cl.limit(cmd.Context())
+		defer cancel()
+		return do(ctx, cmd, cl, args)
+	}
 }
 
 // limit gives a context for one exchange with the cluster.

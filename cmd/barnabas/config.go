@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"barnabas/broker/config"
@@ -24,13 +24,22 @@ func newConfig() *cobra.Command {
   barnabas config describe broker 1 --all --synonyms
   barnabas config alter topic orders --set retention.ms=3600000
   barnabas config alter broker default --set log.retention.ms=86400000`,
+		Aliases: []string{"configs"},
 	}
 	conn.addTo(cmd)
-	cmd.AddCommand(newConfigDescribe(conn), newConfigAlter(conn))
-	return cmd
+	return chooses(cmd, newConfigDescribe(conn), newConfigAlter(conn))
 }
 
 const entityHelp = `TYPE is topic or broker. A broker's NAME is its id, or "default" for the settings of all brokers.`
+
+// entityArguments checks the two arguments before anybody is asked.
+func entityArguments(cmd *cobra.Command, args []string) error {
+	if err := arguments(2, 2)(cmd, args); err != nil {
+		return err
+	}
+	_, err := parseEntity(args)
+	return err
+}
 
 // entity is what a config command is about.
 type entity struct {
@@ -64,27 +73,41 @@ func (e entity) String() string {
 	return "default of all brokers"
 }
 
+func (e entity) defs() *config.Defs {
+	if e.topic != "" {
+		return topicDefs()
+	}
+	return brokerDefs()
+}
+
+// completeEntity completes a TYPE, then a NAME.
+func (c *connection) completeEntity(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 0:
+		return []string{"topic", "broker"}, cobra.ShellCompDirectiveNoFileComp
+	case len(args) == 1 && args[0] == "topic":
+		return c.completeTopics(cmd, nil, typed)
+	case len(args) == 1 && args[0] == "broker":
+		return []string{"default"}, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
 func newConfigDescribe(conn *connection) *cobra.Command {
 	var all, synonyms bool
 	var keys []string
 	cmd := &cobra.Command{
-		Use:     "describe TYPE NAME",
-		Short:   "Show settings with their values and where they come from",
-		Long:    "Show settings with their values and where they come from: those that were set, or with --all every one.\n" + entityHelp,
-		Example: "  barnabas config describe topic orders\n  barnabas config describe broker 1 --key log.retention.ms --synonyms",
-		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Use:               "describe TYPE NAME",
+		Short:             "Show settings with their values and where they come from",
+		Long:              "Show settings with their values and where they come from: those that were set, or with --all every one.\n" + entityHelp,
+		Example:           "  barnabas config describe topic orders\n  barnabas config describe broker 1 --key log.retention.ms --synonyms",
+		Args:              entityArguments,
+		ValidArgsFunction: conn.completeEntity,
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, args []string) error {
 			e, err := parseEntity(args)
 			if err != nil {
 				return err
 			}
-			cl, err := conn.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			ctx, cancel := cl.limit(cmd.Context())
-			defer cancel()
 			var found kadm.ResourceConfigs
 			if e.topic != "" {
 				found, err = cl.adm.DescribeTopicConfigs(ctx, e.topic)
@@ -95,23 +118,39 @@ func newConfigDescribe(conn *connection) *cobra.Command {
 				return cl.explain(err, e.String(), "")
 			}
 			for _, r := range found {
-				if r.Err != nil && e.topic != "" {
-					return cl.topicError(cmd.Context(), r.Err, e.topic, r.ErrMessage)
-				} else if r.Err != nil {
-					return cl.explain(r.Err, e.String(), r.ErrMessage)
+				if r.Err != nil {
+					return cl.entityError(ctx, r.Err, e, r.ErrMessage)
+				}
+				if err := knownKeys(e, keys, r.Configs); err != nil {
+					return err
 				}
 				if err := printConfigs(cmd, r.Configs, all || len(keys) > 0, keys, synonyms); err != nil {
 					return err
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&all, "all", "a", false, "show the defaults too")
 	f.StringSliceVarP(&keys, "key", "k", nil, "show only these settings")
 	f.BoolVar(&synonyms, "synonyms", false, "show every place that the value could come from, strongest first")
+	completeSettings(cmd, brokerDefs, "key")
 	return cmd
+}
+
+// knownKeys fails on a setting that was asked for and that neither the cluster nor this program knows.
+func knownKeys(e entity, keys []string, configs []kadm.Config) error {
+	for _, k := range keys {
+		if e.defs().Get(k) != nil || slices.ContainsFunc(configs, func(c kadm.Config) bool { return c.Key == k }) {
+			continue
+		}
+		if near := config.Nearest(k, e.defs()); near != "" {
+			return fmt.Errorf("%s has no setting %s; did you mean %s?", e, k, near)
+		}
+		return fmt.Errorf("%s has no setting %s", e, k)
+	}
+	return nil
 }
 
 func printConfigs(cmd *cobra.Command, configs []kadm.Config, all bool, keys []string, synonyms bool) error {
@@ -130,6 +169,9 @@ func printConfigs(cmd *cobra.Command, configs []kadm.Config, all bool, keys []st
 			row = append(row, orDash(strings.Join(parts, ", ")))
 		}
 		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "nothing is set: --all shows the defaults")
 	}
 	header := "SETTING VALUE SOURCE"
 	if synonyms {
@@ -156,6 +198,7 @@ func sourceName(s kmsg.ConfigSource) string {
 
 func newConfigAlter(conn *connection) *cobra.Command {
 	var set, unset, add, subtract []string
+	var changes []kadm.AlterConfig
 	var validateOnly bool
 	cmd := &cobra.Command{
 		Use:   "alter TYPE NAME",
@@ -164,47 +207,20 @@ func newConfigAlter(conn *connection) *cobra.Command {
 		Example: `  barnabas config alter topic orders --set retention.ms=3600000 --delete segment.ms
   barnabas config alter topic orders --append cleanup.policy=compact
   barnabas config alter broker 1 --set max.connections=1000`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args:              entityArguments,
+		ValidArgsFunction: conn.completeEntity,
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			if changes, err = alterations(set, unset, add, subtract); err == nil && len(changes) == 0 {
+				err = errors.New("nothing to change: give --set, --delete, --append or --subtract")
+			}
+			return err
+		},
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, args []string) error {
 			e, err := parseEntity(args)
 			if err != nil {
 				return err
 			}
-			changes, err := alterations(set, unset, add, subtract)
-			if err != nil {
-				return err
-			}
-			if len(changes) == 0 {
-				return errors.New("nothing to change: give --set, --delete, --append or --subtract")
-			}
-			cl, err := conn.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			ctx, cancel := cl.limit(cmd.Context())
-			defer cancel()
-			var answers kadm.AlterConfigsResponses
-			defs := brokerDefs
-			switch {
-			case e.topic != "" && validateOnly:
-				answers, err = cl.adm.ValidateAlterTopicConfigs(ctx, changes, e.topic)
-			case e.topic != "":
-				answers, err = cl.adm.AlterTopicConfigs(ctx, changes, e.topic)
-			case validateOnly:
-				answers, err = cl.adm.ValidateAlterBrokerConfigs(ctx, changes, e.broker...)
-			default:
-				answers, err = cl.adm.AlterBrokerConfigs(ctx, changes, e.broker...)
-			}
-			if e.topic != "" {
-				defs = topicDefs
-				for _, a := range answers {
-					if errors.Is(a.Err, kerr.UnknownTopicOrPartition) {
-						return cl.topicError(cmd.Context(), a.Err, e.topic, a.ErrMessage)
-					}
-				}
-			}
-			if err := alterError(cl, answers, err, e.String(), changes, defs); err != nil {
+			if err := cl.alter(ctx, e, changes, validateOnly); err != nil {
 				return err
 			}
 			verb := "altered"
@@ -213,7 +229,7 @@ func newConfigAlter(conn *connection) *cobra.Command {
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", e, verb)
 			return nil
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&set, "set", "s", nil, "a setting as key=value; may be given several times")
@@ -221,6 +237,7 @@ func newConfigAlter(conn *connection) *cobra.Command {
 	f.StringArrayVar(&add, "append", nil, "values to add to a list, as key=a,b")
 	f.StringArrayVar(&subtract, "subtract", nil, "values to take from a list, as key=a,b")
 	f.BoolVar(&validateOnly, "validate-only", false, "only check whether the settings could be changed")
+	completeSettings(cmd, brokerDefs, "set", "delete", "append", "subtract")
 	return cmd
 }
 
@@ -253,22 +270,48 @@ var (
 	brokerDefs = config.BrokerDefs
 )
 
-// alterError explains why settings were not changed; a name that does not exist is answered with the nearest.
-func alterError(cl *client, answers kadm.AlterConfigsResponses, err error, what string, changes []kadm.AlterConfig, defs func() *config.Defs) error {
+// alter changes settings, or only asks whether they could be changed.
+func (c *client) alter(ctx context.Context, e entity, changes []kadm.AlterConfig, validateOnly bool) error {
+	var answers kadm.AlterConfigsResponses
+	var err error
+	switch {
+	case e.topic != "" && validateOnly:
+		answers, err = c.adm.ValidateAlterTopicConfigs(ctx, changes, e.topic)
+	case e.topic != "":
+		answers, err = c.adm.AlterTopicConfigs(ctx, changes, e.topic)
+	case validateOnly:
+		answers, err = c.adm.ValidateAlterBrokerConfigs(ctx, changes, e.broker...)
+	default:
+		answers, err = c.adm.AlterBrokerConfigs(ctx, changes, e.broker...)
+	}
 	if err != nil {
-		return cl.explain(err, what, "")
+		return c.explain(err, e.String(), "")
 	}
 	for _, a := range answers {
-		if a.Err == nil {
-			continue
-		}
-		explained := cl.explain(a.Err, what, a.ErrMessage)
-		for _, c := range changes {
-			if near := config.Nearest(c.Name, defs()); defs().Get(c.Name) == nil && near != "" {
-				return fmt.Errorf("%w; did you mean %s?", explained, near)
+		if a.Err != nil {
+			var names []string
+			for _, change := range changes {
+				names = append(names, change.Name)
 			}
+			return meant(c.entityError(ctx, a.Err, e, a.ErrMessage), names, e.defs())
 		}
-		return explained
 	}
 	return nil
+}
+
+func (c *client) entityError(ctx context.Context, err error, e entity, message string) error {
+	if e.topic != "" {
+		return c.topicError(ctx, err, e.topic, message)
+	}
+	return c.explain(err, e.String(), message)
+}
+
+// meant adds to the refusal of settings the nearest name of the first that does not exist.
+func meant(refusal error, names []string, defs *config.Defs) error {
+	for _, name := range names {
+		if near := config.Nearest(name, defs); defs.Get(name) == nil && near != "" {
+			return fmt.Errorf("%w; did you mean %s?", refusal, near)
+		}
+	}
+	return refusal
 }

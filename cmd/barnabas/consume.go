@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"net"
 	"strings"
 	"time"
 
@@ -23,6 +23,8 @@ type consumeFlags struct {
 	follow        bool
 	partitions    []int32
 	format        string
+	idle          time.Duration
+	properties    []string
 	readCommitted bool
 	quiet         bool
 }
@@ -34,7 +36,8 @@ func newConsume() *cobra.Command {
 		Use:   "consume TOPIC...",
 		Short: "Print the records of topics",
 		Long: `Print the records of topics: what is there now, or with --follow also what comes.
-With --group the records are shared with the group's other members, and what was printed is committed.
+With --group the records are shared with the group's other members, and what was printed is committed. When the cluster
+is lost on the way, --follow and --group wait for it to come back.
 
 --from is where to begin: beginning, end, an offset, -N for the last N records of each partition, or a time as
 2025-01-31T12:00:00Z, as milliseconds with a leading @, or as a duration back from now such as 90m-ago. In a group it
@@ -47,9 +50,10 @@ and \n \t \0 \\ as usual.`,
   barnabas consume orders --follow --from end
   barnabas consume orders --partition 0 --from 1000 --count 10 --format '%o %k: %v\n'
   barnabas consume orders --from 1h-ago
-  barnabas consume orders --group billing`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, topics []string) error { return consume(cmd, conn, topics, f) },
+  barnabas consume orders --group billing --idle 10s`,
+		Args:              arguments(1, -1),
+		ValidArgsFunction: conn.completeTopics,
+		RunE:              func(cmd *cobra.Command, topics []string) error { return consume(cmd, conn, topics, f) },
 	}
 	conn.addTo(cmd)
 	flags := cmd.Flags()
@@ -57,15 +61,28 @@ and \n \t \0 \\ as usual.`,
 	flags.StringVarP(&f.group, "group", "g", "", "consume as a member of this group and commit; implies --follow")
 	flags.Int64VarP(&f.count, "count", "n", 0, "stop after this many records")
 	flags.BoolVarP(&f.follow, "follow", "F", false, "wait for more at the end")
+	flags.DurationVar(&f.idle, "idle", 0, "with --follow or --group, stop when nothing came for so long")
 	flags.Int32SliceVarP(&f.partitions, "partition", "p", nil, "only these partitions")
 	flags.StringVarP(&f.format, "format", "f", `%v\n`, "how to print a record")
 	flags.BoolVar(&f.readCommitted, "read-committed", false, "leave out records of open and aborted transactions")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print no count at the end")
+	flags.StringArrayVar(&f.properties, "property", nil, "a property of Kafka's console consumer, such as print.key=true")
+	must(flags.MarkHidden("property"))
+	cmd.MarkFlagsMutuallyExclusive("property", "format")
+	completeWords(cmd, "from", "beginning", "end")
+	must(cmd.RegisterFlagCompletionFunc("group", conn.completeGroups))
 	return cmd
 }
 
 func consume(cmd *cobra.Command, conn *connection, topics []string, f *consumeFlags) error {
-	print, err := parseFormat(f.format)
+	format := f.format
+	if len(f.properties) > 0 {
+		var err error
+		if format, err = consoleFormat(f.properties); err != nil {
+			return err
+		}
+	}
+	print, err := parseFormat(format)
 	if err != nil {
 		return err
 	}
@@ -76,21 +93,25 @@ func consume(cmd *cobra.Command, conn *connection, topics []string, f *consumeFl
 	if err != nil {
 		return err
 	}
-	if ends != nil && len(ends) == 0 {
-		return f.report(cmd, showProgress(cmd.ErrOrStderr(), "consumed", true))
-	}
-	cl, err := conn.open(cmd.Context(), opts...)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
 	shown := showProgress(cmd.ErrOrStderr(), "consumed", f.quiet || isTerminal(cmd.OutOrStdout()))
-	err = f.poll(cmd.Context(), cl, cmd.OutOrStdout(), print, ends, shown)
-	shown.stop()
-	if err != nil {
-		return err
+	defer shown.stop()
+	if ends == nil || len(ends) > 0 {
+		watch := &vigil{w: cmd.ErrOrStderr()}
+		cl, err := conn.open(cmd.Context(), append(opts, kgo.WithHooks(watch))...)
+		if err != nil {
+			return err
+		}
+		defer cl.Close()
+		watch.begin()
+		if err := f.poll(cmd.Context(), cl, cmd.OutOrStdout(), print, ends, shown); err != nil {
+			return err
+		}
 	}
-	return f.report(cmd, shown)
+	shown.stop()
+	if !f.quiet {
+		fmt.Fprintln(cmd.ErrOrStderr(), shown.line())
+	}
+	return nil
 }
 
 // plan finds out what to read and where it ends: nil for no end, empty for nothing to read. The client that reads has
@@ -127,13 +148,6 @@ func (f *consumeFlags) plan(ctx context.Context, conn *connection, topics []stri
 		}
 	}
 	return append(opts, kgo.ConsumePartitions(startAt(chosen, start))), ends, nil
-}
-
-func (f *consumeFlags) report(cmd *cobra.Command, shown *progress) error {
-	if !f.quiet {
-		fmt.Fprintln(cmd.ErrOrStderr(), shown.line())
-	}
-	return nil
 }
 
 // choose gives the partitions to read.
@@ -173,17 +187,13 @@ func remaining(ctx context.Context, cl *client, chosen map[string][]int32, start
 	for t := range chosen {
 		topics = append(topics, t)
 	}
-	begins, err := cl.adm.ListStartOffsets(ctx, topics...)
-	if err != nil {
-		return nil, cl.explain(err, "offsets", "")
-	}
 	list := cl.adm.ListEndOffsets
 	if committed {
 		list = cl.adm.ListCommittedOffsets
 	}
-	listed, err := list(ctx, topics...)
+	begins, listed, err := cl.ranges(ctx, list, topics)
 	if err != nil {
-		return nil, cl.explain(err, "offsets", "")
+		return nil, err
 	}
 	at := start.EpochOffset().Offset // below 0 for what is not a plain offset
 	ends := map[string]map[int32]int64{}
@@ -206,16 +216,27 @@ func remaining(ctx context.Context, cl *client, chosen map[string][]int32, start
 	return ends, nil
 }
 
-// poll prints until the count or the ends are reached, or for ever. An interrupt is a normal end.
+// poll prints until the count or the ends are reached, or nothing came for --idle, or for ever. Then an interrupt is a
+// normal end. Where there are ends the cluster is waited for no longer than --timeout.
 func (f *consumeFlags) poll(ctx context.Context, cl *client, w io.Writer, print printer, ends map[string]map[int32]int64, shown *progress) error {
 	out := bufio.NewWriter(w)
 	defer out.Flush()
+	patience := f.idle
+	if ends != nil {
+		patience = cl.timeout
+	}
+	latest := time.Now()
 	for {
-		fetches := cl.PollRecords(ctx, 0)
-		if ctx.Err() != nil {
+		fetches, waited := cl.pollFor(ctx, patience-time.Since(latest), patience > 0)
+		switch {
+		case ctx.Err() != nil && ends != nil:
+			return ctx.Err()
+		case ctx.Err() != nil, waited && ends == nil:
 			return nil
+		case waited:
+			return fmt.Errorf("no answer from %s within %v, after %s records", strings.Join(cl.brokers, ", "), patience, grouped(shown.count.Load()))
 		}
-		if err := fetchError(cl, fetches); err != nil {
+		if err := f.fetchError(cl, fetches); err != nil {
 			return err
 		}
 		done := false
@@ -230,19 +251,32 @@ func (f *consumeFlags) poll(ctx context.Context, cl *client, w io.Writer, print 
 			if f.group != "" {
 				cl.MarkCommitRecords(r)
 			}
+			latest = time.Now()
 		}
 		if err := out.Flush(); err != nil {
 			return err
 		}
 		if f.group != "" {
-			if err := cl.CommitMarkedOffsets(ctx); err != nil && ctx.Err() == nil {
-				return cl.explain(err, fmt.Sprintf("group %q", f.group), "")
+			err := cl.CommitMarkedOffsets(ctx)
+			if err != nil && ctx.Err() == nil && (done || !passes(err)) { // what is marked goes with the next commit
+				return cl.groupError(err, f.group, "")
 			}
 		}
 		if done || ends != nil && len(ends) == 0 {
 			return nil
 		}
 	}
+}
+
+// pollFor polls, at most for so long when it is bounded, and tells whether that time is over.
+func (c *client) pollFor(ctx context.Context, most time.Duration, bounded bool) (fetches kgo.Fetches, waited bool) {
+	if !bounded {
+		return c.PollRecords(ctx, 0), false
+	}
+	limited, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	fetches = c.PollRecords(limited, 0)
+	return fetches, fetches.NumRecords() == 0 && limited.Err() != nil
 }
 
 // past tells whether a record came after the ends were looked up.
@@ -264,52 +298,31 @@ func reached(ends map[string]map[int32]int64, topic string, partition int32, nex
 }
 
 // fetchError gives the first error that will not pass by itself.
-func fetchError(cl *client, fetches kgo.Fetches) error {
+func (f *consumeFlags) fetchError(cl *client, fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
-		var lost *kgo.ErrDataLoss
-		if errors.As(e.Err, &lost) || kerr.IsRetriable(e.Err) {
-			continue
+		var session *kgo.ErrGroupSession
+		switch {
+		case passes(e.Err):
+		case errors.As(e.Err, &session):
+			return cl.groupError(session.Err, f.group, "")
+		default:
+			return cl.explain(e.Err, fmt.Sprintf("topic %q partition %d", e.Topic, e.Partition), "")
 		}
-		return cl.explain(e.Err, fmt.Sprintf("topic %q partition %d", e.Topic, e.Partition), "")
 	}
 	return nil
 }
 
-// parseStart reads --from.
-func parseStart(text string, now time.Time) (kgo.Offset, error) {
-	switch strings.ToLower(text) {
-	case "beginning", "earliest", "start":
-		return kgo.NewOffset().AtStart(), nil
-	case "end", "latest":
-		return kgo.NewOffset().AtEnd(), nil
+// passes tells whether the client gets over an error by itself: one that brokers call retriable, or a lost connection.
+func passes(err error) bool {
+	var refused *kerr.Error
+	var lost *kgo.ErrDataLoss
+	var session *kgo.ErrGroupSession
+	var network net.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused.Retriable
+	case errors.As(err, &lost), errors.As(err, &session): // a group session that no broker has ended is begun anew
+		return true
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		if n < 0 {
-			return kgo.NewOffset().AtEnd().Relative(n), nil
-		}
-		return kgo.NewOffset().At(n), nil
-	}
-	at, err := parseTime(text, now)
-	if err != nil {
-		return kgo.Offset{}, fmt.Errorf("--from %q is not beginning, end, an offset, -N, or a time", text)
-	}
-	return kgo.NewOffset().AfterMilli(at.UnixMilli()), nil
-}
-
-// parseTime reads a time: RFC 3339 (a day alone, or without a zone, is local), @ and milliseconds, or a duration and "-ago".
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if ms, ok := strings.CutPrefix(text, "@"); ok {
-		n, err := strconv.ParseInt(ms, 10, 64)
-		return time.UnixMilli(n), err
-	}
-	if ago, ok := strings.CutSuffix(text, "-ago"); ok {
-		d, err := time.ParseDuration(ago)
-		return now.Add(-d), err
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999", "2006-01-02T15:04:05", "2006-01-02"} {
-		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is not a time: write 2025-01-31T12:00:00Z, @ and milliseconds, or 90m-ago", text)
+	return errors.As(err, &network) || errors.Is(err, io.EOF)
 }

@@ -23,7 +23,7 @@ It reads them where they are, a running broker's too, and changes nothing. What 
   barnabas dump-log --deep --data data/orders-0/*.log
   barnabas dump-log --offsets data/__consumer_offsets-7/00000000000000000000.log
   barnabas dump-log --verify data/orders-0/*.index data/orders-0/*.timeindex`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, -1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			switch {
 			case offsets:

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -82,12 +81,4 @@ func parseFormat(format string) (printer, error) {
 			p(w, r)
 		}
 	}, nil
-}
-
-// shownTime prints a time of the protocol, in ms since 1970; negative is none.
-func shownTime(ms int64) string {
-	if ms < 0 {
-		return "-"
-	}
-	return time.UnixMilli(ms).Format("2006-01-02T15:04:05.000Z07:00")
 }

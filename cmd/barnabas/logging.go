@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"go.uber.org/zap"
@@ -35,7 +36,7 @@ func newLogger(w io.Writer, level, format string) (*zap.Logger, error) {
 	if people {
 		c.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		c.EncodeLevel = zapcore.CapitalLevelEncoder
-		if isTerminal(w) {
+		if isTerminal(w) && os.Getenv("NO_COLOR") == "" {
 			c.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		}
 		c.ConsoleSeparator = " "

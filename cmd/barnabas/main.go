@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -30,7 +29,7 @@ func main() {
 // run is the program without its process: it gives the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(spelled(args))
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
@@ -44,15 +43,6 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	fmt.Fprintln(errOut, "barnabas: "+oneLine(err.Error()))
 	return 1
-}
-
-// oneLine puts an error's text on one line: joined errors get a semicolon between them, and cobra's suggestion becomes
-// a question.
-func oneLine(text string) string {
-	if what, names, ok := strings.Cut(text, "\n\nDid you mean this?\n"); ok {
-		text = what + "; did you mean " + strings.Join(strings.Fields(names), " or ") + "?"
-	}
-	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
 }
 
 func newRoot() *cobra.Command {
@@ -71,6 +61,7 @@ It is also a set of tools that work with any Kafka, and need no JVM.`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(flagMistake)
 	for _, c := range commands {
 		root.AddCommand(c())
 	}

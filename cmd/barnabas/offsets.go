@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,43 +14,47 @@ func newOffsets() *cobra.Command {
 	conn := &connection{}
 	var at string
 	cmd := &cobra.Command{
-		Use:   "offsets TOPIC...",
+		Use:   "offsets [TOPIC...]",
 		Short: "Show the offsets of topics' partitions, or those of a time",
-		Long: `Show the first offset, the end and the number of offsets between them for each partition.
+		Long: `Show the first offset, the end and the number of offsets between them for each partition, of all topics when none is
+named.
 With --at show one offset: earliest, latest, max-timestamp (of the newest record by time), or the first at or after a
 time as 2025-01-31T12:00:00Z, @ and milliseconds, or 90m-ago.`,
-		Example: "  barnabas offsets orders\n  barnabas offsets orders --at 2025-01-31T12:00:00Z\n  barnabas offsets orders --at 1h-ago",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, topics []string) error {
-			cl, err := conn.open(cmd.Context())
+		Example:           "  barnabas offsets orders\n  barnabas offsets orders --at 2025-01-31T12:00:00Z\n  barnabas offsets orders --at 1h-ago",
+		ValidArgsFunction: conn.completeTopics,
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, topics []string) error {
+			details, err := cl.existing(ctx, topics...)
 			if err != nil {
 				return err
 			}
-			defer cl.Close()
-			if _, err := cl.existing(cmd.Context(), topics...); err != nil {
-				return err
+			details.FilterInternal()
+			if len(topics) == 0 {
+				topics = details.Names()
 			}
 			if at == "" {
-				return printRanges(cmd, cl, topics)
+				return printRanges(ctx, cmd, cl, topics)
 			}
-			return printOffsets(cmd, cl, topics, at)
-		},
+			return printOffsets(ctx, cmd, cl, topics, at)
+		}),
 	}
 	conn.addTo(cmd)
 	cmd.Flags().StringVar(&at, "at", "", "earliest, latest, max-timestamp, or a time")
+	completeWords(cmd, "at", "earliest", "latest", "max-timestamp")
 	return cmd
 }
 
-func printRanges(cmd *cobra.Command, cl *client, topics []string) error {
-	ctx, cancel := cl.limit(cmd.Context())
-	defer cancel()
-	starts, err := cl.adm.ListStartOffsets(ctx, topics...)
-	if err != nil {
-		return cl.explain(err, "offsets", "")
+// ranges lists the first offsets of topics' partitions and, with list, their ends.
+func (c *client) ranges(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string) (starts, ends kadm.ListedOffsets, err error) {
+	if starts, err = c.adm.ListStartOffsets(ctx, topics...); err == nil {
+		ends, err = list(ctx, topics...)
 	}
-	ends, err := cl.adm.ListEndOffsets(ctx, topics...)
+	return starts, ends, c.explain(err, "offsets", "")
+}
+
+func printRanges(ctx context.Context, cmd *cobra.Command, cl *client, topics []string) error {
+	starts, ends, err := cl.ranges(ctx, cl.adm.ListEndOffsets, topics)
 	if err != nil {
-		return cl.explain(err, "offsets", "")
+		return err
 	}
 	var rows [][]string
 	for _, end := range sortedOffsets(ends) {
@@ -63,9 +69,7 @@ func printRanges(cmd *cobra.Command, cl *client, topics []string) error {
 	return table(cmd.OutOrStdout(), "TOPIC PARTITION START END COUNT", rows)
 }
 
-func printOffsets(cmd *cobra.Command, cl *client, topics []string, at string) error {
-	ctx, cancel := cl.limit(cmd.Context())
-	defer cancel()
+func printOffsets(ctx context.Context, cmd *cobra.Command, cl *client, topics []string, at string) error {
 	var listed kadm.ListedOffsets
 	var err error
 	switch at {
@@ -76,6 +80,9 @@ func printOffsets(cmd *cobra.Command, cl *client, topics []string, at string) er
 	case "max-timestamp":
 		listed, err = cl.adm.ListMaxTimestampOffsets(ctx, topics...)
 	default:
+		if _, perr := strconv.ParseUint(at, 10, 64); perr == nil {
+			at = "@" + at // a plain number is no offset here
+		}
 		when, perr := parseTime(at, time.Now())
 		if perr != nil {
 			return fmt.Errorf("--at: %w", perr)

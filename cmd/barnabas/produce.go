@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,6 +18,11 @@ import (
 
 // longestLine bounds a record read from a line: brokers refuse more than a megabyte by default.
 const longestLine = 128 << 20
+
+const (
+	deliveryTime = 2 * time.Minute // how long a record may wait for its acknowledgement, as in Kafka's producer
+	lastSending  = 5 * time.Second // how long what was read may take after an interrupt
+)
 
 type produceFlags struct {
 	separator   string
@@ -28,6 +34,7 @@ type produceFlags struct {
 	autoCreate  bool
 	tombstones  bool
 	quiet       bool
+	properties  []string
 }
 
 func newProduce() *cobra.Command {
@@ -37,12 +44,16 @@ func newProduce() *cobra.Command {
 		Use:   "produce TOPIC",
 		Short: "Produce lines of the standard input or of a file as records",
 		Long: `Produce each line of the standard input, or of a file, as a record.
-Records with a key go to the partition that every Kafka client would choose, others spread.`,
+Records with a key go to the partition that every Kafka client would choose, others spread.
+An interrupt ends the reading; what was read is still sent. A record that nobody acknowledges for two minutes, or for
+--timeout when that is given, ends the command.`,
 		Example: `  echo hello | barnabas produce orders
   barnabas produce orders --key-separator : --header source=import --file orders.txt
   barnabas produce orders --partition 2 --compression zstd --acks 1 < orders.txt`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return produce(cmd, conn, args[0], f) },
+		Args:              arguments(1, 1),
+		ValidArgsFunction: conn.completeTopics,
+		PreRunE:           func(*cobra.Command, []string) error { return f.console(f.properties) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return produce(cmd, conn, args[0], f) },
 	}
 	conn.addTo(cmd)
 	flags := cmd.Flags()
@@ -55,6 +66,10 @@ Records with a key go to the partition that every Kafka client would choose, oth
 	flags.BoolVar(&f.autoCreate, "auto-create", false, "let the broker create the topic")
 	flags.BoolVar(&f.tombstones, "tombstones", false, "an empty value after a key deletes the key (a null value)")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print no progress and no count")
+	flags.StringArrayVar(&f.properties, "property", nil, "a property of Kafka's console producer: parse.key, key.separator")
+	must(flags.MarkHidden("property"))
+	completeWords(cmd, "acks", "all", "1", "0")
+	completeWords(cmd, "compression", "none", "gzip", "snappy", "lz4", "zstd")
 	return cmd
 }
 
@@ -105,27 +120,36 @@ func produce(cmd *cobra.Command, conn *connection, topic string, f *produceFlags
 		defer file.Close()
 		in = file
 	}
+	patience := deliveryTime
+	if cmd.Flags().Changed("timeout") {
+		patience = conn.timeout
+	}
+	watch := &vigil{w: cmd.ErrOrStderr()}
+	opts = append(opts, kgo.WithHooks(watch), kgo.RecordDeliveryTimeout(patience), kgo.AllowIdempotentProduceCancellation())
 	cl, err := conn.open(cmd.Context(), opts...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
+	watch.begin()
 	if err := f.checkTarget(cmd.Context(), cl, topic); err != nil {
 		return err
 	}
 	shown := showProgress(cmd.ErrOrStderr(), "produced to "+topic, f.quiet || isTerminal(in))
 	err = f.lines(cmd.Context(), cl, in, headers, shown)
 	shown.stop()
-	if err != nil {
-		if errors.Is(err, kerr.UnknownTopicOrPartition) {
-			return cl.topicError(cmd.Context(), err, topic, "")
-		}
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return cl.topicError(cmd.Context(), err, topic, "")
+	case errors.Is(err, kgo.ErrRecordTimeout):
+		return fmt.Errorf("topic %q: no acknowledgement from %s within %v (%s records are in)", topic, strings.Join(conn.brokers, ", "), patience, grouped(shown.count.Load()))
+	case err != nil && cmd.Context().Err() == nil:
 		return cl.explain(err, fmt.Sprintf("topic %q (%s records are in)", topic, grouped(shown.count.Load())), "")
 	}
 	if !f.quiet {
 		fmt.Fprintln(cmd.ErrOrStderr(), shown.line())
 	}
-	return nil
+	return err
 }
 
 // checkTarget finds a missing topic or partition before the first line is read.
@@ -155,9 +179,10 @@ func recordHeaders(list []string) ([]kgo.RecordHeader, error) {
 	return headers, nil
 }
 
-// lines produces every line and waits until all are acknowledged. It stops at the first that is refused.
+// lines produces every line and waits until all are acknowledged. It stops at the first that is refused. After an
+// interrupt it waits for what is on its way, but not for the input: its reader may hang in a terminal or a pipe.
 func (f *produceFlags) lines(ctx context.Context, cl *client, in io.Reader, headers []kgo.RecordHeader, shown *progress) error {
-	ctx, cancel := context.WithCancel(ctx)
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var failed atomic.Pointer[error]
 	acknowledged := func(r *kgo.Record, err error) {
@@ -169,26 +194,48 @@ func (f *produceFlags) lines(ctx context.Context, cl *client, in io.Reader, head
 		}
 		shown.add(len(r.Key) + len(r.Value))
 	}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), longestLine)
-	for lines.Scan() && failed.Load() == nil {
-		r := &kgo.Record{Value: append([]byte{}, lines.Bytes()...), Headers: headers, Partition: max(f.partition, 0)}
-		if f.separator != "" {
-			if key, value, ok := strings.Cut(string(r.Value), f.separator); ok {
-				r.Key, r.Value = []byte(key), []byte(value)
-				if f.tombstones && value == "" {
-					r.Value = nil
-				}
-			}
+	read := make(chan error, 1)
+	go func() {
+		lines := bufio.NewScanner(in)
+		lines.Buffer(make([]byte, 64<<10), longestLine)
+		for sending.Err() == nil && lines.Scan() && ctx.Err() == nil {
+			cl.Produce(sending, f.record(lines.Bytes(), headers), acknowledged)
 		}
-		cl.Produce(ctx, r, acknowledged)
+		read <- lines.Err()
+	}()
+	var unread error
+	select {
+	case unread = <-read:
+	case <-sending.Done():
+	case <-ctx.Done():
+		last := time.AfterFunc(lastSending, cancel)
+		defer last.Stop()
 	}
-	flushed := cl.Flush(ctx)
-	if err := failed.Load(); err != nil {
+	flushed := cl.Flush(sending)
+	switch err := failed.Load(); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return *err
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading lines: %w", err)
+	case errors.Is(unread, bufio.ErrTooLong):
+		return fmt.Errorf("a line is longer than %d bytes", longestLine)
+	case unread != nil:
+		return fmt.Errorf("reading lines: %w", unread)
 	}
 	return flushed
+}
+
+// record makes a record of a line, which it copies.
+func (f *produceFlags) record(line []byte, headers []kgo.RecordHeader) *kgo.Record {
+	r := &kgo.Record{Value: append([]byte{}, line...), Headers: headers, Partition: max(f.partition, 0)}
+	if f.separator == "" {
+		return r
+	}
+	if key, value, ok := strings.Cut(string(r.Value), f.separator); ok {
+		r.Key, r.Value = []byte(key), []byte(value)
+		if f.tombstones && value == "" {
+			r.Value = nil
+		}
+	}
+	return r
 }

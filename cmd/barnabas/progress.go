@@ -19,6 +19,7 @@ type progress struct {
 	bytes  atomic.Int64
 	began  time.Time
 	done   chan struct{}
+	once   sync.Once
 	closed sync.WaitGroup
 }
 
@@ -55,9 +56,9 @@ func (p *progress) add(bytes int) {
 	p.bytes.Add(int64(bytes))
 }
 
-// stop ends the display; the caller prints the last line where it wants one.
+// stop ends the display, once; the caller prints the last line where it wants one.
 func (p *progress) stop() {
-	close(p.done)
+	p.once.Do(func() { close(p.done) })
 	p.closed.Wait()
 }
 
@@ -69,7 +70,7 @@ func (p *progress) line() string {
 		noun = "record"
 	}
 	line := fmt.Sprintf("%s %s %s in %.1f s", grouped(n), noun, p.verb, took.Seconds())
-	if s := took.Seconds(); s >= 1 {
+	if s := took.Seconds(); s >= 1 && float64(n) >= s { // slower is waiting, not work
 		line += fmt.Sprintf(" (%s/s, %.1f MB/s)", grouped(int64(float64(n)/s)), float64(p.bytes.Load())/1e6/s)
 	}
 	return line

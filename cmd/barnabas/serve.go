@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,11 +34,11 @@ type serveFlags struct {
 func newServe() *cobra.Command {
 	f := &serveFlags{}
 	cmd := &cobra.Command{
-		Use:   "serve",
+		Use:   "serve [SERVER.PROPERTIES]",
 		Short: "Run a broker",
 		Long: `Run a broker: with zookeeper.connect set as a member of that cluster, otherwise alone.
 
-Settings come from a Kafka server.properties; --listen and --data go over it, and --override over all. Without any the
+Settings come from a Kafka server.properties, named alone or with --config; --listen and --data go over it, and --override over all. Without any the
 broker listens on port 9092 and keeps its data in ./data. Alone, offsets.topic.replication.factor,
 transaction.state.log.replication.factor and transaction.state.log.min.isr are 1 unless they are set.
 
@@ -45,8 +46,15 @@ The broker prints one line when it is ready. SIGTERM or SIGINT (Ctrl-C) stops it
 		Example: `  barnabas serve
   barnabas serve --listen 127.0.0.1:9092 --data /var/lib/barnabas
   barnabas serve --config server.properties --override log.retention.hours=24`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, f) },
+		Args: arguments(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && f.config != "" {
+				return fmt.Errorf("two files of settings: %s and %s", f.config, args[0])
+			} else if len(args) == 1 {
+				f.config = args[0]
+			}
+			return serve(cmd, f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "a Kafka server.properties")
@@ -55,6 +63,11 @@ The broker prints one line when it is ready. SIGTERM or SIGINT (Ctrl-C) stops it
 	flags.StringVarP(&f.data, "data", "d", "", "folder for the data (default ./data, unless the file says log.dirs)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "auto", "console, json, or auto: console on a terminal, else JSON")
+	must(cmd.MarkFlagFilename("config", "properties"))
+	must(cmd.MarkFlagDirname("data"))
+	completeWords(cmd, "log-level", "debug", "info", "warn", "error")
+	completeWords(cmd, "log-format", "auto", "console", "json")
+	completeSettings(cmd, brokerDefs, "override")
 	return cmd
 }
 
@@ -75,10 +88,14 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 			logger.Info(n.Text)
 		}
 	}
+	if c := static.Broker(); len(c.ZooKeeperConnect) > 0 {
+		logger.Info("connecting to ZooKeeper", zap.String("servers", c.ZooKeeperConnect),
+			zap.Duration("at most", time.Duration(c.ZooKeeperConnectionTimeoutMs)*time.Millisecond))
+	}
 	ctx := cmd.Context()
 	b, err := broker.Start(ctx, broker.Options{Config: static, Logger: logger})
 	if err != nil {
-		return fmt.Errorf("start: %w", err)
+		return startMistake(err)
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), readyLine(b))
 	select {
@@ -149,6 +166,9 @@ func listenOn(props map[string]string, listen string) error {
 			return fmt.Errorf("--listen %q is not host:port", listen)
 		}
 		host, port = strings.Trim(listen, "[]"), "9092"
+		if _, err := strconv.ParseUint(host, 10, 16); err == nil { // a port alone
+			host, port = "", host
+		}
 	}
 	props["listeners"] = "PLAINTEXT://" + net.JoinHostPort(host, port)
 	delete(props, "advertised.listeners")

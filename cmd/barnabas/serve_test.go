@@ -38,6 +38,7 @@ func TestServeSettings(t *testing.T) {
 		{serveFlags{listen: "0.0.0.0:9093", data: "/d"}, "PLAINTEXT://0.0.0.0:9093", "PLAINTEXT://:9093", []string{"/d"}, 1},
 		{serveFlags{listen: "[::1]:9093", data: "/d"}, "PLAINTEXT://[::1]:9093", "PLAINTEXT://[::1]:9093", []string{"/d"}, 1},
 		{serveFlags{listen: "localhost", data: "/d"}, "PLAINTEXT://localhost:9092", "PLAINTEXT://localhost:9092", []string{"/d"}, 1},
+		{serveFlags{listen: "9093", data: "/d"}, "PLAINTEXT://:9093", "PLAINTEXT://:9093", []string{"/d"}, 1},
 		{serveFlags{listen: "PLAINTEXT://a:1", data: "/d"}, "PLAINTEXT://a:1", "PLAINTEXT://a:1", []string{"/d"}, 1},
 	} {
 		s, err := c.flags.settings()
@@ -59,7 +60,9 @@ func TestServeSettings(t *testing.T) {
 		{"serve --override num.partitions=0", "barnabas: settings: Invalid value 0 for configuration num.partitions: Value must be at least 1 (valid: [1,...])"},
 		{"serve --config /no/such.properties", "barnabas: settings: open /no/such.properties: no such file or directory"},
 		{"serve --log-level loud", `barnabas: --log-level "loud" is not debug, info, warn or error`},
-		{"serve now", `barnabas: unknown command "now" for "barnabas serve"`},
+		{"serve no-such.properties", "barnabas: settings: open no-such.properties: no such file or directory"},
+		{"serve a.properties --config b.properties", "barnabas: two files of settings: b.properties and a.properties"},
+		{"serve a b", `barnabas: "b" is one argument too many; usage: barnabas serve [SERVER.PROPERTIES] [flags]`},
 	} {
 		code, _, errOut := tool(t, strings.Fields(c.line)...)
 		if code != 1 || strings.TrimSpace(errOut) != c.want {

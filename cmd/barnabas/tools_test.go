@@ -83,13 +83,13 @@ func squeezed(text string) string { return strings.Join(strings.Fields(text), " 
 func TestErrorsWithoutABroker(t *testing.T) {
 	for line, want := range map[string]string{
 		"topic list -b 127.0.0.1:1":         "barnabas: no broker reachable at 127.0.0.1:1: nothing listens there; is the broker running? (see --bootstrap-server)",
-		"topic create":                      "barnabas: requires at least 1 arg(s), only received 0",
+		"topic create":                      "barnabas: usage: barnabas topic create TOPIC... [flags] (--help says more)",
 		"topc list":                         `barnabas: unknown command "topc" for "barnabas"; did you mean topic?`,
-		"topic list --borker x":             "barnabas: unknown flag: --borker",
+		"topic list --borker x":             "barnabas: unknown flag: --borker; barnabas topic list --help lists those there are",
 		"consume x --from soon":             `barnabas: --from "soon" is not beginning, end, an offset, -N, or a time`,
-		"group reset g --to-earliest":       "barnabas: at least one of the flags in the group [topic all-topics] is required",
+		"group reset g --to-earliest":       "barnabas: one of these is needed: --topic, --all-topics",
 		"dump-log /no/such/file":            "barnabas: dump: /no/such/file: not a file of a log directory",
-		"topic list -b 127.0.0.1:1 --timeo": "barnabas: unknown flag: --timeo",
+		"topic list -b 127.0.0.1:1 --timeo": "barnabas: unknown flag: --timeo; did you mean --timeout?",
 	} {
 		code, out, errOut := tool(t, strings.Fields(line)...)
 		if code != 1 || strings.TrimSpace(errOut) != want || strings.Count(errOut, "\n") != 1 {

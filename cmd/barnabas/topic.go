@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -23,16 +25,17 @@ func newTopic() *cobra.Command {
   barnabas topic describe orders
   barnabas topic alter orders --partitions 12 --config retention.ms=3600000 --delete-config segment.ms
   barnabas topic delete orders`,
+		Aliases: []string{"topics"},
 	}
 	conn.addTo(cmd)
-	cmd.AddCommand(newTopicCreate(conn), newTopicList(conn), newTopicDescribe(conn), newTopicAlter(conn), newTopicDelete(conn))
-	return cmd
+	return chooses(cmd, newTopicCreate(conn), newTopicList(conn), newTopicDescribe(conn), newTopicAlter(conn), newTopicDelete(conn))
 }
 
 func newTopicCreate(conn *connection) *cobra.Command {
 	var partitions int32
 	var replicas int16
 	var settings []string
+	var configs map[string]*string
 	var ifNotExists, validateOnly bool
 	cmd := &cobra.Command{
 		Use:   "create TOPIC...",
@@ -40,47 +43,36 @@ func newTopicCreate(conn *connection) *cobra.Command {
 		Example: `  barnabas topic create orders
   barnabas topic create orders --partitions 6 --replication-factor 3
   barnabas topic create users --config cleanup.policy=compact --if-not-exists`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, topics []string) error {
-			configs, err := pairs("--config", settings)
-			if err != nil {
-				return err
-			}
-			cl, err := conn.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			create := cl.adm.CreateTopics
+		Args:              arguments(1, -1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			configs, err = pairs("--config", settings)
+			return err
+		},
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, topics []string) error {
+			create, verb := cl.adm.CreateTopics, "created"
 			if validateOnly {
-				create = cl.adm.ValidateCreateTopics
+				create, verb = cl.adm.ValidateCreateTopics, "could be created"
 			}
-			ctx, cancel := cl.limit(cmd.Context())
-			defer cancel()
 			answers, err := create(ctx, partitions, replicas, configs, topics...)
 			if err != nil {
 				return cl.explain(err, "create topics", "")
 			}
+			var failed error
 			for _, a := range answers.Sorted() {
-				if ifNotExists && errors.Is(a.Err, kerr.TopicAlreadyExists) {
+				switch {
+				case a.Err == nil && a.NumPartitions > 0:
+					fmt.Fprintf(cmd.OutOrStdout(), "topic %s %s (partitions %d, replication factor %d)\n", a.Topic, verb, a.NumPartitions, a.ReplicationFactor)
+				case a.Err == nil:
+					fmt.Fprintf(cmd.OutOrStdout(), "topic %s %s\n", a.Topic, verb)
+				case ifNotExists && errors.Is(a.Err, kerr.TopicAlreadyExists):
 					fmt.Fprintf(cmd.OutOrStdout(), "topic %s exists\n", a.Topic)
-					continue
+				default:
+					failed = errors.Join(failed, meant(cl.explain(a.Err, fmt.Sprintf("topic %q", a.Topic), a.ErrMessage), slices.Sorted(maps.Keys(configs)), topicDefs()))
 				}
-				if a.Err != nil {
-					return cl.explain(a.Err, fmt.Sprintf("topic %q", a.Topic), a.ErrMessage)
-				}
-				verb := "created"
-				if validateOnly {
-					verb = "could be created"
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "topic %s %s", a.Topic, verb)
-				if a.NumPartitions > 0 {
-					fmt.Fprintf(cmd.OutOrStdout(), " (partitions %d, replication factor %d)", a.NumPartitions, a.ReplicationFactor)
-				}
-				fmt.Fprintln(cmd.OutOrStdout())
 			}
-			return nil
-		},
+			return failed
+		}),
 	}
 	f := cmd.Flags()
 	f.Int32VarP(&partitions, "partitions", "p", -1, "number of partitions, -1 for the broker's default")
@@ -88,6 +80,7 @@ func newTopicCreate(conn *connection) *cobra.Command {
 	f.StringArrayVarP(&settings, "config", "c", nil, "a topic setting as key=value; may be given several times")
 	f.BoolVar(&ifNotExists, "if-not-exists", false, "be content with topics that exist")
 	f.BoolVar(&validateOnly, "validate-only", false, "only check whether the topics could be created")
+	completeSettings(cmd, topicDefs, "config")
 	return cmd
 }
 
@@ -97,15 +90,8 @@ func newTopicList(conn *connection) *cobra.Command {
 		Use:     "list",
 		Short:   "List topics",
 		Example: "  barnabas topic list\n  barnabas topic list --internal --names",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := conn.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			ctx, cancel := cl.limit(cmd.Context())
-			defer cancel()
+		Args:    arguments(0, 0),
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, _ []string) error {
 			list := cl.adm.ListTopics
 			if internal {
 				list = cl.adm.ListTopicsWithInternal
@@ -116,17 +102,16 @@ func newTopicList(conn *connection) *cobra.Command {
 			}
 			var rows [][]string
 			for _, t := range topics.Sorted() {
-				if namesOnly {
-					fmt.Fprintln(cmd.OutOrStdout(), t.Topic)
-					continue
-				}
 				rows = append(rows, []string{t.Topic, fmt.Sprint(len(t.Partitions)), fmt.Sprint(t.Partitions.NumReplicas())})
 			}
-			if namesOnly {
-				return nil
+			if !namesOnly {
+				return table(cmd.OutOrStdout(), "TOPIC PARTITIONS REPLICAS", rows)
 			}
-			return table(cmd.OutOrStdout(), "TOPIC PARTITIONS REPLICAS", rows)
-		},
+			for _, row := range rows {
+				fmt.Fprintln(cmd.OutOrStdout(), row[0])
+			}
+			return nil
+		}),
 	}
 	cmd.Flags().BoolVar(&internal, "internal", false, "list internal topics too")
 	cmd.Flags().BoolVar(&namesOnly, "names", false, "print nothing but names")
@@ -135,22 +120,21 @@ func newTopicList(conn *connection) *cobra.Command {
 
 func newTopicDescribe(conn *connection) *cobra.Command {
 	return &cobra.Command{
-		Use:     "describe TOPIC...",
-		Short:   "Show the partitions of topics and the settings that differ from the defaults",
-		Example: "  barnabas topic describe orders",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, names []string) error {
-			cl, err := conn.open(cmd.Context())
+		Use:               "describe [TOPIC...]",
+		Short:             "Show the partitions of topics and the settings that differ from the defaults",
+		Example:           "  barnabas topic describe orders\n  barnabas topic describe",
+		ValidArgsFunction: conn.completeTopics,
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, names []string) error {
+			details, err := cl.existing(ctx, names...)
 			if err != nil {
 				return err
 			}
-			defer cl.Close()
-			details, err := cl.existing(cmd.Context(), names...)
-			if err != nil {
-				return err
+			if len(names) == 0 {
+				details.FilterInternal()
+				if names = details.Names(); len(names) == 0 {
+					return nil
+				}
 			}
-			ctx, cancel := cl.limit(cmd.Context())
-			defer cancel()
 			configs, err := cl.adm.DescribeTopicConfigs(ctx, names...)
 			if err != nil {
 				return cl.explain(err, "settings of topics", "")
@@ -159,17 +143,16 @@ func newTopicDescribe(conn *connection) *cobra.Command {
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
 				}
-				if err := describeTopic(cmd, t, configs); err != nil {
+				if err := describeTopic(cmd.OutOrStdout(), t, configs); err != nil {
 					return err
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
-func describeTopic(cmd *cobra.Command, t kadm.TopicDetail, configs kadm.ResourceConfigs) error {
-	out := cmd.OutOrStdout()
+func describeTopic(out io.Writer, t kadm.TopicDetail, configs kadm.ResourceConfigs) error {
 	fmt.Fprintf(out, "topic %s\n", t.Topic)
 	if t.ID != (kadm.TopicID{}) {
 		fmt.Fprintf(out, "id %s\n", base64.RawURLEncoding.EncodeToString(t.ID[:])) // as Kafka prints it
@@ -198,101 +181,78 @@ func describeTopic(cmd *cobra.Command, t kadm.TopicDetail, configs kadm.Resource
 func newTopicAlter(conn *connection) *cobra.Command {
 	var partitions int
 	var set, unset []string
+	var changes []kadm.AlterConfig
 	cmd := &cobra.Command{
-		Use:     "alter TOPIC",
-		Short:   "Add partitions to a topic or change its settings",
-		Example: "  barnabas topic alter orders --partitions 12\n  barnabas topic alter orders --config retention.ms=3600000 --delete-config segment.ms",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Use:               "alter TOPIC",
+		Short:             "Add partitions to a topic or change its settings",
+		Example:           "  barnabas topic alter orders --partitions 12\n  barnabas topic alter orders --config retention.ms=3600000 --delete-config segment.ms",
+		Args:              arguments(1, 1),
+		ValidArgsFunction: conn.completeTopics,
+		PreRunE: func(*cobra.Command, []string) (err error) {
 			if partitions == 0 && len(set) == 0 && len(unset) == 0 {
 				return errors.New("nothing to change: give --partitions, --config or --delete-config")
 			}
-			changes, err := alterations(set, unset, nil, nil)
-			if err != nil {
+			changes, err = alterations(set, unset, nil, nil)
+			return err
+		},
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, args []string) error {
+			e := entity{topic: args[0]}
+			if _, err := cl.existing(ctx, e.topic); err != nil {
 				return err
 			}
-			cl, err := conn.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			topic := args[0]
-			if _, err := cl.existing(cmd.Context(), topic); err != nil {
-				return err
-			}
-			if err := growTopic(cmd.Context(), cl, topic, partitions); err != nil {
-				return err
+			if partitions != 0 {
+				answers, err := cl.adm.UpdatePartitions(ctx, partitions, e.topic)
+				if err != nil {
+					return cl.explain(err, e.String(), "")
+				}
+				for _, a := range answers {
+					if a.Err != nil {
+						return cl.explain(a.Err, e.String(), a.ErrMessage)
+					}
+				}
 			}
 			if len(changes) > 0 {
-				ctx, cancel := cl.limit(cmd.Context())
-				defer cancel()
-				answers, err := cl.adm.AlterTopicConfigs(ctx, changes, topic)
-				if err := alterError(cl, answers, err, fmt.Sprintf("topic %q", topic), changes, topicDefs); err != nil {
+				if err := cl.alter(ctx, e, changes, false); err != nil {
 					return err
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "topic %s altered\n", topic)
+			fmt.Fprintf(cmd.OutOrStdout(), "topic %s altered\n", e.topic)
 			return nil
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.IntVarP(&partitions, "partitions", "p", 0, "number of partitions that the topic shall have; it can only grow")
 	f.StringArrayVarP(&set, "config", "c", nil, "a setting as key=value; may be given several times")
 	f.StringSliceVar(&unset, "delete-config", nil, "settings to put back to their defaults")
+	completeSettings(cmd, topicDefs, "config", "delete-config")
 	return cmd
-}
-
-func growTopic(ctx context.Context, cl *client, topic string, partitions int) error {
-	if partitions == 0 {
-		return nil
-	}
-	ctx, cancel := cl.limit(ctx)
-	defer cancel()
-	answers, err := cl.adm.UpdatePartitions(ctx, partitions, topic)
-	if err != nil {
-		return cl.explain(err, fmt.Sprintf("topic %q", topic), "")
-	}
-	for _, a := range answers.Sorted() {
-		if a.Err != nil {
-			return cl.explain(a.Err, fmt.Sprintf("topic %q", topic), a.ErrMessage)
-		}
-	}
-	return nil
 }
 
 func newTopicDelete(conn *connection) *cobra.Command {
 	var ifExists bool
 	cmd := &cobra.Command{
-		Use:     "delete TOPIC...",
-		Short:   "Delete topics and all their records",
-		Example: "  barnabas topic delete orders",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, topics []string) error {
-			cl, err := conn.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			ctx, cancel := cl.limit(cmd.Context())
-			defer cancel()
+		Use:               "delete TOPIC...",
+		Short:             "Delete topics and all their records",
+		Example:           "  barnabas topic delete orders",
+		Args:              arguments(1, -1),
+		ValidArgsFunction: conn.completeTopics,
+		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, topics []string) error {
 			answers, err := cl.adm.DeleteTopics(ctx, topics...)
 			if err != nil {
 				return cl.explain(err, "delete topics", "")
 			}
-			sorted := answers.Sorted()
-			for _, a := range sorted {
-				if a.Err == nil {
+			var failed error
+			for _, a := range answers.Sorted() {
+				switch {
+				case a.Err == nil:
 					fmt.Fprintf(cmd.OutOrStdout(), "topic %s deleted\n", a.Topic)
+				case ifExists && errors.Is(a.Err, kerr.UnknownTopicOrPartition):
+				default:
+					failed = errors.Join(failed, cl.topicError(ctx, a.Err, a.Topic, a.ErrMessage))
 				}
 			}
-			failed := slices.IndexFunc(sorted, func(a kadm.DeleteTopicResponse) bool {
-				return a.Err != nil && !(ifExists && errors.Is(a.Err, kerr.UnknownTopicOrPartition))
-			})
-			if failed >= 0 {
-				return cl.topicError(cmd.Context(), sorted[failed].Err, sorted[failed].Topic, sorted[failed].ErrMessage)
-			}
-			return nil
-		},
+			return failed
+		}),
 	}
 	cmd.Flags().BoolVar(&ifExists, "if-exists", false, "be content when a topic does not exist")
 	return cmd
