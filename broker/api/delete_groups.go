@@ -8,7 +8,6 @@ package api
 
 import (
 	"context"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,12 +17,10 @@ import (
 
 // DeleteGroups removes groups that have no members. A group named twice is answered once.
 func (g *Groups) DeleteGroups(_ *Call, req *kmsg.DeleteGroupsRequest) Reply {
-	var ids []string
-	var answers []*runtime.Promise[*kerr.Error]
-	for i, id := range req.Groups {
-		if !slices.Contains(req.Groups[:i], id) {
-			ids, answers = append(ids, id), append(answers, g.Coordinator.Delete(id))
-		}
+	ids := eachOnce(req.Groups)
+	answers := make([]*runtime.Promise[*kerr.Error], len(ids))
+	for i, id := range ids {
+		answers[i] = g.Coordinator.Delete(id)
 	}
 	return Later(func(ctx context.Context) Response {
 		resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)

@@ -63,3 +63,17 @@ func merged[T, P any](topics []T, name func(*T) byName, partitions func(*T) *[]P
 	}
 	return out
 }
+
+// eachOnce are the names of a list, each once, in the order of their first mention. Lists come from requests, and may be
+// as long as those.
+func eachOnce(names []string) []string {
+	var once []string
+	seen := make(map[string]struct{}, len(names))
+	for _, name := range names {
+		if _, twice := seen[name]; !twice {
+			seen[name] = struct{}{}
+			once = append(once, name)
+		}
+	}
+	return once
+}

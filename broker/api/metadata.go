@@ -126,11 +126,11 @@ func (t *Topology) missing(req *kmsg.MetadataRequest) []string {
 		if rt.TopicID != ([16]byte{}) && req.Version >= 12 || rt.Topic == nil {
 			continue
 		}
-		if name := *rt.Topic; img.Topics[name] == nil && cluster.LegalTopicName(name) && !slices.Contains(names, name) {
+		if name := *rt.Topic; img.Topics[name] == nil && cluster.LegalTopicName(name) {
 			names = append(names, name)
 		}
 	}
-	return names
+	return eachOnce(names)
 }
 
 func (t *Topology) metadata(listener string, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, failed map[string]*kerr.Error) Response {
