@@ -118,18 +118,17 @@ func isolation(level int8) replication.Isolation {
 func (f *fetch) wait(ctx context.Context) Response {
 	bell := await.NewBell()
 	deadline := f.data.Clock.After(f.maxWait)
-	hooks := make([]*await.Hook, 0, len(f.context.parts))
+	hooks := make([]await.Hook, len(f.context.parts))
 	for {
-		hooks = hooks[:0]
-		for _, fp := range f.context.parts {
+		for i, fp := range f.context.parts {
 			if p := f.data.Partitions.Get(fp.topic, fp.partition); p != nil {
 				level := p.Level(f.isolation)
-				hooks = append(hooks, level.Hang(bell, max(level.Get(), fp.offset)+1))
+				level.HangOn(&hooks[i], bell, max(level.Get(), fp.offset)+1)
 			}
 		}
 		done := f.ready() || !bell.Wait(ctx, deadline)
-		for _, h := range hooks {
-			h.Unhook()
+		for i := range hooks {
+			hooks[i].Unhook()
 		}
 		if ctx.Err() != nil {
 			return nil

@@ -100,7 +100,7 @@ func (l *Level) publishLowestLocked() {
 	l.lowest.Store(l.hung[0].mark)
 }
 
-// Hook is a bell on a level. It falls off when it rings; Unhook takes it off before.
+// Hook is a bell on a level. It falls off when it rings; Unhook takes it off before. The zero value is off.
 type Hook struct {
 	level *Level
 	bell  *Bell
@@ -110,7 +110,14 @@ type Hook struct {
 
 // Hang rings the bell when the level reaches mark; at once if it has.
 func (l *Level) Hang(b *Bell, mark int64) *Hook {
-	h := &Hook{level: l, bell: b, mark: mark, index: -1}
+	h := new(Hook)
+	l.HangOn(h, b, mark)
+	return h
+}
+
+// HangOn is Hang with a hook of the caller's, which is off: for those who wait on many levels, time and again.
+func (l *Level) HangOn(h *Hook, b *Bell, mark int64) {
+	*h = Hook{level: l, bell: b, mark: mark, index: -1}
 	l.mu.Lock()
 	heap.Push(&l.hung, h)
 	l.publishLowestLocked()
@@ -118,12 +125,11 @@ func (l *Level) Hang(b *Bell, mark int64) *Hook {
 	if at := l.value.Load(); at >= mark {
 		l.ringUpTo(at)
 	}
-	return h
 }
 
 // Unhook takes the bell off. It may be called at any time, also twice, also on nil.
 func (h *Hook) Unhook() {
-	if h == nil {
+	if h == nil || h.level == nil {
 		return
 	}
 	h.level.mu.Lock()

@@ -19,6 +19,25 @@ func rang(b *Bell) bool {
 	}
 }
 
+func TestHooksOfTheWaiter(t *testing.T) {
+	var a, b Level
+	var hooks [3]Hook
+	bell := NewBell()
+	for range 3 {
+		a.HangOn(&hooks[0], bell, a.Get()+1)
+		b.HangOn(&hooks[1], bell, b.Get()+1)
+		if a.Advance(a.Get() + 1); !rang(bell) {
+			t.Fatal("missed an advance")
+		}
+		for i := range hooks {
+			hooks[i].Unhook() // one fell off, one hangs, one never hung
+		}
+		if b.Advance(b.Get() + 1); rang(bell) {
+			t.Fatal("rang although it was taken off")
+		}
+	}
+}
+
 func TestBellRingsWhenReached(t *testing.T) {
 	var l Level
 	near, far := NewBell(), NewBell()
@@ -162,5 +181,21 @@ func BenchmarkAdvanceWithoutWaiters(b *testing.B) {
 	var l Level
 	for i := range b.N {
 		l.Advance(int64(i))
+	}
+}
+
+// BenchmarkWait is one waiter on 500 levels, of which one advances.
+func BenchmarkWait(b *testing.B) {
+	levels, hooks, bell := make([]Level, 500), make([]Hook, 500), NewBell()
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range levels {
+			levels[i].HangOn(&hooks[i], bell, levels[i].Get()+1)
+		}
+		levels[250].Advance(levels[250].Get() + 1)
+		bell.Wait(context.Background(), nil)
+		for i := range hooks {
+			hooks[i].Unhook()
+		}
 	}
 }
