@@ -10,13 +10,14 @@ type Rule struct {
 	Label       string // without its number
 	Path        string
 	Kafka, Ours string // values
+	Unasked     bool   // no script can show it, it only stands in the document
 	Reason      string // a whole sentence for the reader of docs/COMPATIBILITY.md
 }
 
 var stepNumber = regexp.MustCompile(`^[0-9]+ `)
 
 func (r *Rule) matches(d *Difference) bool {
-	if r.API >= 0 && r.API != d.API {
+	if r.Unasked || r.API >= 0 && r.API != d.API {
 		return false
 	}
 	for _, p := range [][2]string{{r.Script, d.Script}, {r.Label, stepNumber.ReplaceAllString(d.Label, "")}, {r.Path, d.Path}, {r.Kafka, d.KafkaSays}, {r.Ours, d.OursSays}} {
@@ -77,4 +78,11 @@ var rules = []Rule{
 		Reason: "A negative log.flush.interval.ms is refused; Apache Kafka takes it, and fails when it puts it into effect."},
 	{API: 32, Path: `.*\[zookeeper\.connect\].*`,
 		Reason: "zookeeper.connect is what the broker was started with, and null for one that stands alone."},
+	{API: 9, Unasked: true, Reason: "OffsetFetch v1 has no place for an error of the group: each partition asked for carries it. Apache Kafka answers without topics then."},
+	{API: 10, Unasked: true, Reason: "Coordinators of transactions and share groups do not exist yet: COORDINATOR_NOT_AVAILABLE (15)."},
+	{API: 10, Unasked: true, Reason: "What is answered is ready: the first FindCoordinator creates __consumer_offsets and answers when it is led; Apache Kafka answers COORDINATOR_NOT_AVAILABLE (15) first."},
+	{API: 11, Unasked: true, Reason: "A waiting JoinGroup or SyncGroup that another request of the same member overtakes is answered REBALANCE_IN_PROGRESS (27), and the waiting SyncGroup of a member that is removed UNKNOWN_MEMBER_ID (25); Apache Kafka never answers them."},
+	{API: 11, Unasked: true, Reason: "A rebalance whose members all have a rebalance timeout of 0 waits a second for somebody to join; Apache Kafka begins anew at once, over and over."},
+	{API: 11, Unasked: true, Reason: "A member that names a protocol twice is answered; Apache Kafka fails inside, never answers it, and the group hangs."},
+	{API: 11, Unasked: true, Reason: "While the partition of __consumer_offsets that a group lies in cannot be loaded, its group APIs are answered COORDINATOR_LOAD_IN_PROGRESS (14) and loading is tried again; Apache Kafka serves what it had read."},
 }

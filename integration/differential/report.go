@@ -116,7 +116,7 @@ func (r *Report) Forbidden() []*Difference {
 func (r *Report) Unused() []*Rule {
 	var out []*Rule
 	for i := range rules {
-		if r.used[&rules[i]] == 0 {
+		if r.used[&rules[i]] == 0 && !rules[i].Unasked {
 			out = append(out, &rules[i])
 		}
 	}
