@@ -146,10 +146,12 @@ func (g *group) update(m *member, protocols []Protocol, rebalanceTimeout, sessio
 
 // count keeps supported up to date. A name that a member gives twice counts once.
 func (g *group) count(m *member, by int) {
-	for i, p := range m.protocols {
-		if slices.ContainsFunc(m.protocols[:i], func(q Protocol) bool { return q.Name == p.Name }) {
+	counted := make(map[string]bool, len(m.protocols))
+	for _, p := range m.protocols {
+		if counted[p.Name] {
 			continue
 		}
+		counted[p.Name] = true
 		if g.supported[p.Name] += by; g.supported[p.Name] <= 0 {
 			delete(g.supported, p.Name)
 		}

@@ -130,7 +130,8 @@ func readGroupValue(b []byte) (*kmsg.GroupMetadataValue, error) {
 }
 
 // adopt makes a metadata record the group's recorded half. Members that the record does not name are out; those that are known
-// keep what lives in memory, and their protocols, of which a record holds only the selected one.
+// keep what lives in memory, and their protocols, of which a record holds only the selected one. Where the record has other
+// metadata than the member is known with, it is of a later generation than the record that the member was loaded from.
 func (g *group) adopt(v *kmsg.GroupMetadataValue) {
 	named := make(map[string]bool, len(v.Members))
 	for _, rm := range v.Members {
@@ -150,6 +151,8 @@ func (g *group) adopt(v *kmsg.GroupMetadataValue) {
 			m = &member{id: rm.MemberID, instance: rm.InstanceID, client: Client{rm.ClientID, rm.ClientHost},
 				protocols: []Protocol{{*v.Protocol, bytes.Clone(rm.Subscription)}}}
 			g.add(m, v.ProtocolType)
+		} else if !m.offers(*v.Protocol) || !bytes.Equal(m.metadata(*v.Protocol), rm.Subscription) {
+			g.update(m, []Protocol{{*v.Protocol, bytes.Clone(rm.Subscription)}}, m.rebalanceTimeout, m.sessionTimeout)
 		}
 		m.rebalanceTimeout, m.sessionTimeout = rm.RebalanceTimeoutMillis, rm.SessionTimeoutMillis
 		m.assignment = bytes.Clone(rm.Assignment)

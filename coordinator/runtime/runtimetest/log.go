@@ -81,9 +81,13 @@ func (l *Log) Read(offset int64, max int) ([]byte, error) {
 	}
 	var out []byte
 	for _, b := range l.batches {
-		if lastOf(b) >= offset && (len(out) == 0 || len(out)+len(b) <= max) {
-			out = append(out, b...)
+		if lastOf(b) < offset {
+			continue
 		}
+		if len(out) > 0 && len(out)+len(b) > max {
+			break
+		}
+		out = append(out, b...)
 	}
 	return out, nil
 }
