@@ -164,3 +164,19 @@ func BenchmarkTailOf500(b *testing.B) {
 		binary.BigEndian.PutUint32(e.frame[epochAt:], uint32(offset+1))
 	}
 }
+
+// BenchmarkProduce100 appends one small batch to each of 100 partitions with one request.
+func BenchmarkProduce100(b *testing.B) {
+	batch := benchBatch(b, 1, 100)
+	req := benchProduce(batch).(*kmsg.ProduceRequest)
+	req.Topics[0].Partitions = nil
+	for id := range int32(100) {
+		req.Topics[0].Partitions = append(req.Topics[0].Partitions, kmsg.ProduceRequestTopicPartition{Partition: id, Records: batch})
+	}
+	e := newExchange(b, serveData(b, 100, nil).addr, req)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.send()
+		e.receive()
+	}
+}

@@ -15,4 +15,6 @@
 //   - A produce error tells the log start if the log found it, except for those that Kafka expects of a log (tellsStart).
 //   - A negative leader epoch is none in Fetch, but in ListOffsets and OffsetForLeaderEpoch only -1 is.
 //   - An unknown version of ApiVersions is answered only if the header is that of the highest version, tags included.
+//   - A Produce request and its response are one piece of memory, in use until the response is written (AppendTo), and a
+//     Fetch request until its handler returns: nothing may keep a pointer into them for longer.
 package api
