@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -68,6 +69,7 @@ type fetchSession struct {
 	used       time.Time
 	order      []*fetchPartition
 	index      map[fetchKey]*fetchPartition
+	size       atomic.Int32 // of order, for those who do not hold mu
 }
 
 // FetchSessions is the cache of sessions (max.incremental.fetch.session.cache.slots).
@@ -75,7 +77,7 @@ type FetchSessions struct {
 	clock clock.Clock
 	slots int
 
-	mu   sync.Mutex // guards byID and the sessions' created and used; taken before a session's own lock
+	mu   sync.Mutex // guards byID and the sessions' created and used; comes after a session's own lock
 	byID map[int32]*fetchSession
 }
 
@@ -186,7 +188,7 @@ func (f *fetchSession) less(g *fetchSession) bool {
 	if f.privileged != g.privileged {
 		return !f.privileged
 	}
-	return len(f.order) < len(g.order)
+	return f.size.Load() < g.size.Load()
 }
 
 func (s *FetchSessions) remove(id int32) {
@@ -249,6 +251,7 @@ func (f *fetchSession) add(parts []*fetchPartition) {
 		f.index[q.key()] = &q
 		f.order = append(f.order, &q)
 	}
+	f.size.Store(int32(len(f.order)))
 }
 
 func (f *fetchSession) forget(req *kmsg.FetchRequest) {
@@ -273,6 +276,7 @@ func (f *fetchSession) forget(req *kmsg.FetchRequest) {
 	}
 	clear(f.order[len(kept):])
 	f.order = kept
+	f.size.Store(int32(len(f.order)))
 }
 
 // news says whether a response has to tell of a partition, which the session then remembers: an incremental one leaves out

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -152,4 +153,30 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 		t.Fatalf("%d sessions", len(s.byID))
 	}
 	_ = a
+}
+
+// A client that wants a session looks at how large others are while their clients change them; for the race detector.
+func TestFetchSessionsChangeWhileOthersAreMade(t *testing.T) {
+	clk := clock.NewManual(time.UnixMilli(0))
+	s := NewFetchSessions(clk, 1)
+	c, _ := s.open(fetchOf(0, 0, 12, 1))
+	clk.Advance(sessionIdle)
+	if _, refusal := s.open(fetchOf(c.sessionID, 1, 12)); refusal != nil { // old, but in use
+		t.Fatal(refusal)
+	}
+	var done sync.WaitGroup
+	done.Go(func() {
+		for epoch := int32(2); epoch <= 100; epoch++ {
+			if _, refusal := s.open(forget(fetchOf(c.sessionID, epoch, 12, epoch+1, epoch+2), epoch+1)); refusal != nil {
+				t.Errorf("epoch %d: %v", epoch, refusal)
+				return
+			}
+		}
+	})
+	for range 100 {
+		if other, _ := s.open(fetchOf(0, 0, 12)); other.session != nil {
+			t.Fatal("a session in use had to go for a smaller one")
+		}
+	}
+	done.Wait()
 }
