@@ -173,6 +173,12 @@ func (t *term) replicasDown(lost map[int32][]tp) error {
 			return err
 		}
 	}
+	// Where the store had an ISR that the world did not know of, that came out only now, and the election was held without it.
+	if late := t.w.electable(); len(late) > 0 {
+		if _, err := t.electAmong(late); err != nil {
+			return err
+		}
+	}
 	if err := t.deletionsFailed(failing); err != nil {
 		return err
 	}

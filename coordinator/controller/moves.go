@@ -195,6 +195,14 @@ func (w *world) waiting() []tp {
 	})
 }
 
+// electable are the partitions that wait for a leader although a replica in sync is live.
+func (w *world) electable() []tp {
+	return slices.DeleteFunc(w.waiting(), func(p tp) bool {
+		l := w.partition(p).leadership
+		return l == nil || !slices.ContainsFunc(l.ISR, func(b int32) bool { return w.online(b, p) })
+	})
+}
+
 // hosted are the partitions that have a replica on a broker.
 func (w *world) hosted(broker int32) []tp {
 	return w.all(func(p *partition) bool { return slices.Contains(p.assigned, broker) })

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"barnabas/coordinator/store"
+	"barnabas/storage/clock"
 )
 
 // TestRandom lets brokers, topics, disks, controllers and connections come and go, and holds what is left when the dust
@@ -18,6 +20,9 @@ func TestRandom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Hide the deadline, which a bubble does not have.
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
+			// The clock of a bubble stands still unless everybody waits, and it is by this clock that rapid looks when it has
+			// tried for long enough to make a failure shorter: without a wait it would try without end.
+			defer func() { <-clock.Real.After(100 * time.Millisecond) }()
 			e := newEnv(rt)
 			defer e.close()
 			h := &history{epochs: map[tp]int32{}, leaders: map[string]int32{}}
