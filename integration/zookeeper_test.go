@@ -469,6 +469,8 @@ func flow(t *testing.T, addr, topic string) *load {
 	consumer := client(t, addr, kgo.ConsumerGroup(topic), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.AutoCommitInterval(100*time.Millisecond))
 	t.Cleanup(func() { cancel(); l.done.Wait() })
 	l.done.Go(func() {
+		pace := time.NewTicker(5 * time.Millisecond)
+		defer pace.Stop()
 		for n := 0; ctx.Err() == nil; n++ {
 			producer.Produce(ctx, &kgo.Record{Value: fmt.Append(nil, n)}, func(_ *kgo.Record, err error) {
 				if err == nil {
@@ -477,8 +479,8 @@ func flow(t *testing.T, addr, topic string) *load {
 					l.failed.CompareAndSwap(nil, &err)
 				}
 			})
-			if n%100 == 99 {
-				_ = producer.Flush(ctx)
+			if n%10 == 9 {
+				<-pace.C
 			}
 		}
 	})
