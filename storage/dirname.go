@@ -17,7 +17,7 @@ import (
 const (
 	deleteDirSuffix = "-delete" // removed after file.delete.delay.ms, or at the next start
 	futureDirSuffix = "-future" // a copy on its way into another log dir
-	strayDirSuffix  = "-stray"  // not in the cluster's metadata, set aside by a Java broker
+	strayDirSuffix  = "-stray"  // of no topic of the cluster, set aside
 )
 
 // Directories of a log dir that are no replicas and none of a ZooKeeper broker's business.
@@ -71,10 +71,10 @@ func notReplica(name string) bool {
 	return name == remoteIndexCache || strings.HasPrefix(name, metadataTopic+"-")
 }
 
-// deleteDirName is the name under which a replica's directory waits for its removal, never longer than names may be.
-func deleteDirName(p checkpoint.Partition) string {
+// retiredDirName is the name that a replica's directory gets when it goes out of service, never longer than names may be.
+func retiredDirName(p checkpoint.Partition, suffix string) string {
 	id := uuid.New()
-	tail := fmt.Sprintf("-%d.%s%s", p.ID, hex.EncodeToString(id[:]), deleteDirSuffix)
+	tail := fmt.Sprintf("-%d.%s%s", p.ID, hex.EncodeToString(id[:]), suffix)
 	return p.Topic[:min(len(p.Topic), maxDirName-len(tail))] + tail
 }
 

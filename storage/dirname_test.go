@@ -49,7 +49,7 @@ func FuzzDeleteDirName(f *testing.F) {
 		if got, err := parseReplicaDir("/d", p.String()); err != nil || got.suffix == "" && got.Partition != p {
 			t.Fatalf("%s: %+v %v", p, got, err)
 		}
-		name := deleteDirName(p)
+		name := retiredDirName(p, deleteDirSuffix)
 		got, err := parseReplicaDir("/d", name)
 		if err != nil || got.suffix != deleteDirSuffix || got.ID != id || len(name) > maxDirName || !strings.HasPrefix(topic, got.Topic) {
 			t.Fatalf("%s: %+v %v", name, got, err)

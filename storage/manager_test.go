@@ -415,6 +415,37 @@ func TestManagerDelete(t *testing.T) {
 	must(t, h.m.Delete("lazy", 0)) // has no directory
 }
 
+// A log of a topic that is gone makes room for its successor, and can be brought back by hand, whole.
+func TestManagerSetAside(t *testing.T) {
+	h := newHost(t, "/d")
+	h.start()
+	h.fill(h.create("t", 0), 10)
+	must(t, h.m.SetAside("t", 0))
+	if h.m.Log("t", 0) != nil {
+		t.Error("still there")
+	}
+	if err := h.m.SetAside("t", 0); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Errorf("twice: %v", err)
+	}
+	if l, err := h.m.Create("t", 0, [16]byte{2}, h.config); err != nil || l.End() != 0 {
+		t.Errorf("its successor: %v %v", l, err)
+	}
+	h.stop()
+	h.start()
+	i := slices.IndexFunc(h.names("/d"), func(name string) bool { return strings.HasSuffix(name, "-stray") })
+	if i < 0 || h.m.Log("t", 0) != nil {
+		t.Fatalf("after a restart: %v", h.names("/d"))
+	}
+	stray := h.names("/d")[i]
+	h.stop()
+	must(t, h.fs.Rename("/d/"+stray, "/d/t-0"))
+	h.start()
+	if l := h.m.Log("t", 0); l == nil || l.End() != 10 {
+		t.Errorf("brought back: %v", l)
+	}
+	h.stop()
+}
+
 func TestManagerChores(t *testing.T) {
 	h := newHost(t, "/d")
 	h.start()

@@ -15,6 +15,17 @@ import (
 // Errors: UNKNOWN_TOPIC_OR_PARTITION when there is no such log, KAFKA_STORAGE_ERROR when it lies, or may lie, in a log dir
 // that is offline.
 func (m *Manager) Delete(topic string, partition int32) error {
+	return m.dismiss(topic, partition, (*logDir).discard)
+}
+
+// SetAside takes a log out of service that is of no topic of the cluster, and leaves its files to whoever may want them:
+// the directory gets the name that Kafka gives to stray replicas, which no start loads. Errors are those of Delete.
+func (m *Manager) SetAside(topic string, partition int32) error {
+	return m.dismiss(topic, partition, (*logDir).setAside)
+}
+
+// dismiss forgets a log whose directory out has given another name.
+func (m *Manager) dismiss(topic string, partition int32, out func(*logDir, *Log) error) error {
 	m.changes.Lock()
 	defer m.changes.Unlock()
 	if m.isClosed() {
@@ -30,8 +41,7 @@ func (m *Manager) Delete(topic string, partition int32) error {
 	if e := h.dir.failure.Load(); e != nil {
 		return e // it will be there again when the disk is
 	}
-	h.log.Abandon()
-	if err := h.dir.discard(h.log); err != nil {
+	if err := out(h.dir, h.log); err != nil {
 		// It stays known, and refuses: were it made anew in another log dir, the next start would find it twice.
 		return err
 	}
@@ -40,27 +50,52 @@ func (m *Manager) Delete(topic string, partition int32) error {
 	return nil
 }
 
-// discard renames an abandoned log's directory and notes what is left to do.
+// discard ends a log, renames its directory and notes what is left to do.
 func (d *logDir) discard(l *Log) error {
-	p := partitionOf(l)
-	if err := d.forgetDirty(p); err != nil {
+	l.Abandon()
+	to, err := d.rename(l, deleteDirSuffix)
+	switch {
+	case err != nil:
+		return err
+	case to == "":
+		d.m.o.Logger.Info("deleted log without files", zap.Stringer("log", l))
+	default:
+		d.m.o.Logger.Info("deleted log", zap.Stringer("log", l), zap.String("renamed", to))
+		d.janitor.remove(to, time.Duration(l.Config().FileDeleteDelayMs)*time.Millisecond)
+	}
+	return nil
+}
+
+// setAside closes a log, so that it is whole, and renames its directory.
+func (d *logDir) setAside(l *Log) error {
+	if err := l.Close(); err != nil {
 		return err
 	}
-	to := filepath.Join(d.path, deleteDirName(p))
-	err := d.m.o.FS.Rename(l.Dir(), to)
+	to, err := d.rename(l, strayDirSuffix)
+	if err == nil {
+		d.m.o.Logger.Warn("log set aside, its topic is gone", zap.Stringer("log", l), zap.String("renamed", to))
+	}
+	return err
+}
+
+// rename gives a log's directory, which nobody uses any more, a name that ends so; "" if there was none.
+func (d *logDir) rename(l *Log, suffix string) (to string, err error) {
+	p := partitionOf(l)
+	if err := d.forgetDirty(p); err != nil {
+		return "", err
+	}
+	to = filepath.Join(d.path, retiredDirName(p, suffix))
+	err = d.m.o.FS.Rename(l.Dir(), to)
 	if isMissing(err) {
-		d.m.o.Logger.Info("deleted log without files", zap.Stringer("log", l))
-		return nil
+		return "", nil
 	}
 	if err == nil {
 		err = d.m.o.FS.SyncDir(d.path)
 	}
 	if err != nil {
-		return d.fail("rename of "+p.String(), err)
+		return "", d.fail("rename of "+p.String(), err)
 	}
-	d.m.o.Logger.Info("deleted log", zap.Stringer("log", l), zap.String("renamed", to))
-	d.janitor.remove(to, time.Duration(l.Config().FileDeleteDelayMs)*time.Millisecond)
-	return nil
+	return to, nil
 }
 
 // erase removes the directory of a deleted replica for good.
