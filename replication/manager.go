@@ -2,6 +2,7 @@ package replication
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -18,7 +19,7 @@ type Manager struct {
 	clock    clock.Clock
 	settings func(topic string) *Settings
 
-	mu     sync.RWMutex // guards topics; a topic's slice is replaced, never edited
+	mu     sync.RWMutex // guards topics; a topic's slice grows or is replaced, what it holds is never edited
 	topics map[string][]*Partition
 }
 
@@ -82,14 +83,23 @@ func (m *Manager) Become(tp cluster.TopicPartition, id cluster.TopicID, st clust
 }
 
 // log finds the partition's log, ties it to the topic's id, and makes one where there is none. A replica that is not new
-// may lie in a log dir that has failed; it must not begin anew elsewhere.
+// may lie in a log dir that has failed; it must not begin anew elsewhere. One that is new cannot have the log that another
+// topic of that name has left here, of whose deletion this broker was not told: that is set aside, for Kafka would refuse
+// the new topic for ever.
 func (m *Manager) log(tp cluster.TopicPartition, id cluster.TopicID, isNew bool) (*storage.Log, error) {
 	if !isNew && m.logs.Log(tp.Topic, tp.Partition) == nil {
 		if err := m.logs.MissingIsLost(); err != nil {
 			return nil, err
 		}
 	}
-	return m.logs.Create(tp.Topic, tp.Partition, id, m.settings(tp.Topic).Log)
+	log, err := m.logs.Create(tp.Topic, tp.Partition, id, m.settings(tp.Topic).Log)
+	if errors.Is(err, kerr.InconsistentTopicID) && isNew && m.Get(tp.Topic, tp.Partition) == nil {
+		if err := m.logs.SetAside(tp.Topic, tp.Partition); err != nil {
+			return nil, err
+		}
+		return m.logs.Create(tp.Topic, tp.Partition, id, m.settings(tp.Topic).Log)
+	}
+	return log, err
 }
 
 // add makes a partition over its log.
@@ -108,11 +118,15 @@ func (m *Manager) add(tp cluster.TopicPartition, log *storage.Log) *Partition {
 func (m *Manager) put(p *Partition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old := m.topics[p.Topic]
-	next := make([]*Partition, max(len(old), int(p.ID)+1))
-	copy(next, old)
-	next[p.ID] = p
-	m.topics[p.Topic] = next
+	ps := m.topics[p.Topic]
+	if n := int(p.ID) + 1; n > len(ps) {
+		// Behind the end of a slice that others have, nobody looks: most partitions of a large topic are added in place.
+		ps = slices.Grow(ps, n-len(ps))[:n]
+	} else {
+		ps = slices.Clone(ps)
+	}
+	ps[p.ID] = p
+	m.topics[p.Topic] = ps
 }
 
 // Stop takes the role from a partition, and with remove its data too. A replica that is not there is fine: leftovers on

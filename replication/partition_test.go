@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,6 +176,62 @@ func TestAnotherTopicOfTheSameName(t *testing.T) {
 	f := open(t, vfs.NewMem())
 	f.become(t, state(self, 0, self))
 	wantError(t, f.Become(tp, cluster.TopicID{8}, state(self, 1, self)), kerr.InconsistentTopicID)
+}
+
+// A broker was not told of a topic's deletion: it was cut off, or somebody edited the store. Then another one of that name
+// is made.
+func TestALogThatAnotherTopicHasLeftIsSetAside(t *testing.T) {
+	f := open(t, vfs.NewMem())
+	p := f.become(t, state(self, 0, self))
+	if _, err := p.Append(batch("a"), 9, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.logs.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	f = open(t, f.fs)
+	known := state(self, 0, self)
+	known.IsNew = false
+	wantError(t, f.Become(tp, cluster.TopicID{8}, known), kerr.InconsistentTopicID)
+	if err := f.Become(tp, cluster.TopicID{8}, state(self, 0, self)); err != nil {
+		t.Fatal(err)
+	}
+	if l := f.Get(tp.Topic, tp.Partition).Log(); l.End() != 0 || l.TopicID() != [16]byte{8} {
+		t.Fatalf("%v ends at %d", l, l.End())
+	}
+}
+
+// Partitions are found while others are added and go; for the race detector.
+func TestPartitionsAreFoundWhileOthersCome(t *testing.T) {
+	f := open(t, vfs.NewMem())
+	var finding sync.WaitGroup
+	come := make(chan int32, 300)
+	for range 2 {
+		finding.Go(func() {
+			for id := range come {
+				if p := f.Get("t", id); p == nil || p.ID != id {
+					t.Errorf("partition %d: %v", id, p)
+				}
+			}
+		})
+	}
+	for id := range int32(200) {
+		at := cluster.TopicPartition{Topic: "t", Partition: id}
+		if err := f.Become(at, cluster.TopicID{9}, state(self, 0, self)); err != nil {
+			t.Fatal(err)
+		}
+		come <- id
+	}
+	close(come)
+	finding.Wait()
+	for id := range int32(200) {
+		if err := f.Stop(cluster.TopicPartition{Topic: "t", Partition: id}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.Get("t", 0) != nil {
+		t.Fatal("still there")
+	}
 }
 
 func TestStoppedPartitionsWakeTheirWaiters(t *testing.T) {
