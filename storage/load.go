@@ -88,6 +88,11 @@ func (m *Manager) survey() ([]*survey, error) {
 				m.o.Logger.Warn("directory is left alone", zap.String("dir", path), zap.String("why", strings.TrimPrefix(r.suffix, "-")+" replica"))
 				continue
 			}
+			if err := checkName(r.Topic, r.ID); err != nil {
+				// Kafka takes it for a log, and stumbles over the name in its own checkpoints at the next start.
+				m.o.Logger.Warn("directory is left alone", zap.String("dir", path), zap.Error(err))
+				continue
+			}
 			if other, twice := home[r.Partition]; twice {
 				return nil, fmt.Errorf("the replica %s is in two log dirs, %s and %s: delete one of the two directories, "+
 					"that of the log dir that has failed lately if one has", r.Partition, other, d.path)

@@ -279,7 +279,7 @@ func TestManagerRefusesToStart(t *testing.T) {
 func TestManagerPassesOver(t *testing.T) {
 	h := newHost(t, "/d")
 	hex := strings.Repeat("0f", 16)
-	for _, dir := range []string{"remote-log-index-cache", "__cluster_metadata-0", "t-1." + hex + "-future", "t-2." + hex + "-stray", "t-3." + hex + "-delete"} {
+	for _, dir := range []string{"remote-log-index-cache", "old stuff-1", "__cluster_metadata-0", "t-1." + hex + "-future", "t-2." + hex + "-stray", "t-3." + hex + "-delete"} {
 		h.write("/d/"+dir+"/x", "")
 	}
 	h.start()
