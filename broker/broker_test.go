@@ -176,6 +176,76 @@ func TestLogsWithoutAStoreAreTakenIn(t *testing.T) {
 	}
 }
 
+// What a broker alone finds in its log dirs is a topic only where it looks like one: what somebody has put there is left
+// alone, a topic of which it has some partitions gets the others, and the log of a topic that was deleted does not keep out
+// another one of its name.
+func TestWhatIsTakenIn(t *testing.T) {
+	folder := t.TempDir()
+	b := start(t, folder)
+	c := client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	admin := kadm.NewClient(c)
+	if _, err := admin.CreateTopic(t.Context(), 5, 1, nil, "some"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, "again"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*kgo.Record{{Topic: "some", Partition: 3}, {Topic: "some", Partition: 1}, {Topic: "again"}} {
+		if err := c.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Close()
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept := t.TempDir()
+	move := func(from, to, name string) {
+		if err := os.Rename(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(folder, kept, "again-0")
+	move(folder, kept, "coordination-store.db")
+	for _, name := range []string{"backup-20240131", "old stuff-1", "nothing-7"} {
+		if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "old stuff-1", "partition.metadata"), []byte("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b = start(t, folder)
+	c = client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "again", Value: []byte("new")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	topics, err := kadm.NewClient(c).ListTopics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of the five partitions two were written to, the last of which was 3.
+	if got := topics.Names(); len(got) != 2 || len(topics["some"].Partitions) != 4 || topics["some"].Partitions[0].Leader != b.NodeID() {
+		t.Fatalf("%+v", topics)
+	}
+	c.Close()
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(folder, "again-0")); err != nil {
+		t.Fatal(err)
+	}
+	move(kept, folder, "again-0") // the log of the first of that name
+	b = start(t, folder)
+	c = client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "again", Value: []byte("newer")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if strays, err := filepath.Glob(filepath.Join(folder, "again-0.*-stray")); len(strays) != 1 {
+		t.Fatal(strays, err)
+	}
+}
+
 // Topics once took their own settings only when these were altered: the first records into a topic that was created with
 // some were held to the broker's defaults.
 func TestATopicsOwnSettingsHoldFromItsFirstRecord(t *testing.T) {
