@@ -10,14 +10,22 @@ import (
 	"barnabas/storage/clock"
 )
 
-// conn is a connection to a server whose reads never wait longer than patience.
+// conn is a connection to a server whose reads never wait longer than patience, nor the one for the server's greeting,
+// which is the first, longer than greeting.
 type conn struct {
 	net.Conn
-	patience time.Duration
+	greeting, patience time.Duration
+	greeted            bool // only its reader sets deadlines
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
-	if latest := clock.Real.Now().Add(c.patience); t.After(latest) {
+	limit := c.patience
+	if !c.greeted {
+		limit = c.greeting
+	}
+	if t.IsZero() { // the library takes the deadline back when the greeting is there
+		c.greeted = true
+	} else if latest := clock.Real.Now().Add(limit); t.After(latest) {
 		t = latest
 	}
 	return c.Conn.SetReadDeadline(t)

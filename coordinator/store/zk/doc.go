@@ -30,6 +30,7 @@
 //     meanwhile.
 //   - The library resolves names once, when it starts. hosts.go leaves that to each dial, since the addresses of a
 //     ZooKeeper in containers change.
-//   - While it waits for a server's greeting the library allows ten times the read timeout; conn caps that, or a server
-//     that hangs would keep us from trying the next for minutes.
+//   - While it waits for a server's greeting the library allows ten times the read timeout; conn caps that at a third of
+//     the session's time. A server that hangs would keep us from trying the next for minutes, and one that has just
+//     started forgets some of the connections that it takes before it serves: whoever waits for it loses the session.
 package zk

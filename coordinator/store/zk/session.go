@@ -45,8 +45,15 @@ func (s *Store) begin() (*session, error) {
 	}
 	ses.dialing, ses.stop = context.WithCancel(context.Background())
 	perServer := max(time.Second, s.sessionTimeout/time.Duration(len(s.servers)))
+	// A server that starts takes connections before it serves, and may forget one; its clock of our session runs, though,
+	// and there must be time left for another attempt.
+	greeting := max(time.Second, min(perServer, s.sessionTimeout/3))
 	dial := func(network, address string, _ time.Duration) (net.Conn, error) {
-		return ses.dial(network, address, perServer, s.sessionTimeout)
+		c, err := ses.dial(network, address, perServer)
+		if err != nil {
+			return nil, err
+		}
+		return &conn{Conn: c, greeting: greeting, patience: s.sessionTimeout}, nil
 	}
 	conn, events, err := zk.Connect(s.servers, s.sessionTimeout,
 		zk.WithDialer(dial), zk.WithHostProvider(&hosts{}), zk.WithEventCallback(ses.event),
@@ -64,7 +71,7 @@ func (s *Store) begin() (*session, error) {
 	return ses, nil
 }
 
-func (s *session) dial(network, address string, timeout, patience time.Duration) (net.Conn, error) {
+func (s *session) dial(network, address string, timeout time.Duration) (net.Conn, error) {
 	d := net.Dialer{Timeout: timeout}
 	c, err := d.DialContext(s.dialing, network, address)
 	s.mu.Lock()
@@ -78,7 +85,7 @@ func (s *session) dial(network, address string, timeout, patience time.Duration)
 		return nil, s.reason
 	}
 	s.raw = c
-	return &conn{Conn: c, patience: patience}, nil
+	return c, nil
 }
 
 // event is the library's callback. It must not block: it runs in the goroutine that reads the connection.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"barnabas/coordinator/store"
+	"barnabas/storage/clock"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,6 +70,38 @@ func TestAServerThatHangs(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Error(err)
 	}
+}
+
+type deadlines struct {
+	net.Conn
+	last time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.last = t
+	return nil
+}
+
+// A ZooKeeper that had just been restarted took a connection and never greeted: for the whole time of the session nobody
+// tried again, and the session was lost with the registration in it.
+func TestTheGreetingIsNotWaitedForAsLongAsTheSession(t *testing.T) {
+	d := &deadlines{}
+	c := &conn{Conn: d, greeting: time.Minute, patience: time.Hour}
+	within := func(limit time.Duration) {
+		t.Helper()
+		before := clock.Real.Now()
+		if err := c.SetReadDeadline(before.Add(24 * time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if after := clock.Real.Now(); d.last.Before(before.Add(limit)) || d.last.After(after.Add(limit)) {
+			t.Errorf("the deadline is in %v, want %v", d.last.Sub(before), limit)
+		}
+	}
+	within(time.Minute)
+	if err := c.SetReadDeadline(time.Time{}); err != nil || !d.last.IsZero() {
+		t.Errorf("%v, %v", d.last, err)
+	}
+	within(time.Hour)
 }
 
 func TestHostsPauseAfterEachVainRound(t *testing.T) {
