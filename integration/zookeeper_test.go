@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,15 +37,34 @@ type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
 
+// prompt is a connection whose first read, that of ZooKeeper's greeting, ends soon: the library would wait for it for more than a
+// minute, and a server that starts may never send it.
+type prompt struct {
+	net.Conn
+	greeted bool
+}
+
+func (p *prompt) SetReadDeadline(t time.Time) error {
+	if t.IsZero() {
+		p.greeted = true
+	} else if !p.greeted {
+		t = time.Now().Add(time.Second)
+	}
+	return p.Conn.SetReadDeadline(t)
+}
+
 // keeperSession is a session of the test's own with a ZooKeeper, closed with the test.
 func keeperSession(t testing.TB, addr string) *zk.Conn {
 	t.Helper()
-	c, events, err := zk.Connect([]string{addr}, 10*time.Second, zk.WithLogger(quiet{}))
+	dial := func(network, address string, timeout time.Duration) (net.Conn, error) {
+		c, err := net.DialTimeout(network, address, timeout)
+		return &prompt{Conn: c}, err
+	}
+	c, events, err := zk.Connect([]string{addr}, 10*time.Second, zk.WithLogger(quiet{}), zk.WithDialer(dial))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	// A server says imok a moment before it takes sessions, and a request that meets that moment fails for good.
 	for ctx := soon(t); ; {
 		select {
 		case e := <-events:

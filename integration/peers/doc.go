@@ -8,5 +8,6 @@
 // Non-obvious:
 //   - A broker is ready when a Metadata answer lists it, not when its port accepts.
 //   - Apache Kafka that is killed cannot start again within its ZooKeeper session's time; barnabas waits for the old node to go.
-//   - ZooKeeper's port is polled with "ruok", which its whitelist must allow.
+//   - ZooKeeper's port is polled with "srvr", which its whitelist must allow. It says imok to "ruok" before it serves, and a connection
+//     that it takes then may never be answered.
 package peers

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -53,18 +54,18 @@ func (z *ZooKeeper) Restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return Until(ctx, z.Process, "ZooKeeper says imok", func() error {
+	return Until(ctx, z.Process, "ZooKeeper serves", func() error {
 		c, err := net.DialTimeout("tcp", z.Addr, time.Second)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(time.Second))
-		if _, err := io.WriteString(c, "ruok"); err != nil {
+		if _, err := io.WriteString(c, "srvr"); err != nil {
 			return err
 		}
 		b, err := io.ReadAll(c)
-		if err == nil && string(b) != "imok" {
+		if err == nil && !strings.HasPrefix(string(b), "Zookeeper version") {
 			err = errors.New("answered " + string(b))
 		}
 		return err
