@@ -139,6 +139,7 @@ func (c *client) unreachable(err error) error {
 func (c *client) explain(err error, what, message string) error {
 	var ke *kerr.Error
 	var refused net.Error
+	var some *kadm.ShardErrors // those of the brokers that a request was split between
 	switch {
 	case err == nil:
 		return nil
@@ -147,6 +148,8 @@ func (c *client) explain(err error, what, message string) error {
 			message = strings.TrimSuffix(ke.Description, ".")
 		}
 		return fmt.Errorf("%s: %s (%s)", what, message, ke.Message)
+	case errors.As(err, &some) && len(some.Errs) > 0:
+		return c.explain(some.Errs[0].Err, what, message)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer from %s within %v", what, strings.Join(c.brokers, ", "), c.timeout)
 	case errors.As(err, &refused):

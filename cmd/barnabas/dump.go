@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,10 @@ It reads them where they are, a running broker's too, and changes nothing. What 
 				path, err := filepath.Abs(file)
 				if err != nil {
 					return err
+				}
+				if info, err := os.Stat(path); err == nil && info.IsDir() {
+					failed = errors.Join(failed, fmt.Errorf("dump: %s is a folder: name files in it", file))
+					continue
 				}
 				if err := dump.File(cmd.OutOrStdout(), vfs.OS, path, o); err != nil {
 					failed = errors.Join(failed, fmt.Errorf("dump: %w", err))

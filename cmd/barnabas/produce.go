@@ -122,7 +122,7 @@ func produce(cmd *cobra.Command, conn *connection, topic string, f *produceFlags
 	}
 	patience := deliveryTime
 	if cmd.Flags().Changed("timeout") {
-		patience = conn.timeout
+		patience = max(conn.timeout, time.Second) // less the client does not take
 	}
 	watch := &vigil{w: cmd.ErrOrStderr()}
 	opts = append(opts, kgo.WithHooks(watch), kgo.RecordDeliveryTimeout(patience), kgo.AllowIdempotentProduceCancellation())

@@ -70,7 +70,7 @@ func (p *progress) line() string {
 		noun = "record"
 	}
 	line := fmt.Sprintf("%s %s %s in %.1f s", grouped(n), noun, p.verb, took.Seconds())
-	if s := took.Seconds(); s >= 1 && float64(n) >= s { // slower is waiting, not work
+	if s := took.Seconds(); s >= 1 && float64(n) >= 10*s { // slower is waiting, not work
 		line += fmt.Sprintf(" (%s/s, %.1f MB/s)", grouped(int64(float64(n)/s)), float64(p.bytes.Load())/1e6/s)
 	}
 	return line

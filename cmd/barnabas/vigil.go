@@ -18,7 +18,7 @@ type vigil struct {
 	w     io.Writer
 	mu    sync.Mutex
 	begun bool
-	lost  map[string]bool // by address
+	lost  map[string]bool // addresses that do not answer
 }
 
 var _ kgo.HookBrokerConnect = (*vigil)(nil)
@@ -34,18 +34,21 @@ func (v *vigil) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	addr := net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port))
-	if !v.begun || meta.NodeID < 0 || // an address to ask first, and the same broker is known by its id
-		 (err != nil) == v.lost[addr] || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+	same := (err != nil) == v.lost[addr]
+	known := err != nil && meta.NodeID < 0 && len(v.lost) > 0 // an address to ask first is most likely that of the broker that is lost
+	if !v.begun || same || known || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
 	}
 	start := ""
 	if isTerminal(v.w) {
 		start = "\r\x1b[K" // over the progress line
 	}
-	if v.lost[addr] = err != nil; err != nil {
+	if err != nil {
+		v.lost[addr] = true
 		fmt.Fprintf(v.w, "%sbarnabas: broker %s is not reachable (%s): trying again\n", start, addr, reason(err))
 		return
 	}
+	delete(v.lost, addr)
 	fmt.Fprintf(v.w, "%sbarnabas: broker %s is reachable again\n", start, addr)
 }
 

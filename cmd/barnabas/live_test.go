@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"barnabas/broker"
+)
+
+// startBroker gives a broker of the test's own, with a topic "orders" of one partition.
+func startBroker(t *testing.T) (addr string, stop func()) {
+	t.Helper()
+	settings, err := broker.Alone("127.0.0.1:0", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := broker.Start(t.Context(), broker.Options{Config: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	if code, _, errOut := tool(t, "topic", "create", "orders", "-b", b.Addr()); code != 0 {
+		t.Fatal(errOut)
+	}
+	return b.Addr(), stop
+}
+
+// running is a command that works while the test does something to it.
+type running struct {
+	out, err  *signalled // ready when there is a first line
+	interrupt context.CancelFunc
+	code      chan int
+}
+
+func start(t *testing.T, in io.Reader, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	r := &running{out: &signalled{ready: make(chan struct{})}, err: &signalled{ready: make(chan struct{})}, interrupt: cancel, code: make(chan int, 1)}
+	go func() {
+		r.code <- run(ctx, args, in, r.out, r.err)
+		if typed, ok := in.(io.Closer); ok {
+			_ = typed.Close() // who still types is told
+		}
+	}()
+	return r
+}
+
+func TestKafkasSpellingsAgainstABroker(t *testing.T) {
+	addr, _ := startBroker(t)
+	for _, c := range []struct{ line, in, out string }{
+		{"topic --create --topic users --partitions 2 --config cleanup.policy=compact", "", "topic users created (partitions 2, replication factor 1)"},
+		{"topic --list", "", "TOPIC PARTITIONS REPLICAS orders 1 1 users 2 1"},
+		{"produce --topic orders --property parse.key=true --property key.separator=: -q", "a:1\nb:2\n3\n", ""},
+		{"consume --topic orders --from-beginning --max-messages 2 -q", "", "1 2"},
+		{"consume --topic orders --from-beginning --property print.key=true --property print.offset=true -q", "", "Offset:0 a 1 Offset:1 b 2 Offset:2 3"},
+		{"consume --topic orders --partition 0 --offset 1 --follow --timeout-ms 50 -q", "", "2 3"},
+		{"offsets --topic orders --time -1", "", "TOPIC PARTITION OFFSET TIME orders 0 3 -"},
+		{"offsets", "", "TOPIC PARTITION START END COUNT orders 0 0 3 3 users 0 0 0 0 users 1 0 0 0"},
+		{"config --alter --entity-type topics --entity-name users --add-config retention.ms=5,cleanup.policy=[compact,delete]", "", `topic "users" altered`},
+		{"config --describe --topic users", "", "SETTING VALUE SOURCE cleanup.policy compact,delete dynamic topic retention.ms 5 dynamic topic"},
+		{"group --list", "", "GROUP STATE PROTOCOL COORDINATOR"},
+		{"group --describe --all-groups", "", ""},
+		{"topic --delete --topic users", "", "topic users deleted"},
+		{"__complete topic describe ", "", "orders :4"},
+		{"__complete config alter ", "", "topic broker :4"},
+		{"__complete config alter topic ", "", "orders :4"},
+		{"__complete config alter broker ", "", "default :4"},
+		{"__complete group delete ", "", ":4"},
+		{"__complete produce --acks ", "", "all 1 0 :4"},
+	} {
+		args := append(strings.Fields(c.line), "--bootstrap-server", "PLAINTEXT://"+addr)
+		if completed, ok := strings.CutPrefix(c.line, "__complete "); ok { // the last word is the one that is typed
+			words := strings.Fields(completed)
+			at := len(words)
+			if strings.HasPrefix(words[at-1], "-") {
+				at--
+			}
+			args = append([]string{"__complete"}, words[:at]...)
+			args = append(append(args, "-b", addr), words[at:]...)
+			args = append(args, "")
+		}
+		var o, e bytes.Buffer
+		code := run(t.Context(), args, strings.NewReader(c.in), &o, &e)
+		if code != 0 || squeezed(o.String()) != c.out {
+			t.Errorf("%s: exit code %d\n out %s\nwant %s\n err %s", c.line, code, squeezed(o.String()), c.out, e.String())
+		}
+	}
+	for _, c := range []struct{ line, want string }{
+		{"config describe topic orders -k retention.m", `topic "orders" has no setting retention.m; did you mean retention.ms?`},
+		{"config describe broker 7", "broker 7: unknown broker"},
+		{"topic create logs -c segment.byte=5", `topic "logs": Unknown topic config name: segment.byte (INVALID_CONFIG); did you mean segment.bytes?`},
+	} {
+		code, _, errOut := tool(t, append(strings.Fields(c.line), "-b", addr)...)
+		if code != 1 || errOut != "barnabas: "+c.want+"\n" {
+			t.Errorf("%s: exit code %d, %s\nwant %s", c.line, code, errOut, c.want)
+		}
+	}
+	// Of several topics each gets its answer.
+	code, out, errOut := tool(t, "topic", "create", "orders", "payments", "-b", addr)
+	if code != 1 || !strings.Contains(out, "topic payments created") || !strings.Contains(errOut, "TOPIC_ALREADY_EXISTS") {
+		t.Errorf("exit code %d\n%s%s", code, out, errOut)
+	}
+}
+
+// An interrupt hung until the input ended, which on a terminal is never.
+func TestAnInterruptEndsProduce(t *testing.T) {
+	addr, _ := startBroker(t)
+	in, typing := io.Pipe()
+	defer typing.Close()
+	p := start(t, in, "produce", "orders", "-b", addr)
+	if _, err := io.WriteString(typing, "one\n"); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errOut := tool(t, "consume", "orders", "--follow", "-n", "1", "-b", addr); code != 0 || out != "one\n" {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	p.interrupt()
+	if code := <-p.code; code != 130 || !strings.HasPrefix(p.err.String(), "1 record produced to orders") || !strings.HasSuffix(p.err.String(), "barnabas: interrupted\n") {
+		t.Errorf("exit code %d: %s", code, p.err)
+	}
+}
+
+// A broker that went away was waited for without a word, and for ever.
+func TestABrokerLostOnTheWay(t *testing.T) {
+	addr, stop := startBroker(t)
+	in, typing := io.Pipe()
+	p := start(t, in, "produce", "orders", "-b", addr, "--timeout", "500ms")
+	c := start(t, nil, "consume", "orders", "--follow", "-q", "-b", addr)
+	if _, err := io.WriteString(typing, "one\n"); err != nil {
+		t.Fatal(err, p.err)
+	}
+	<-c.out.ready
+	stop()
+	<-c.err.ready
+	if !strings.Contains(c.err.String(), "barnabas: broker "+addr+" is not reachable (connection refused): trying again\n") {
+		t.Errorf("the consumer says %s", c.err)
+	}
+	c.interrupt()
+	if code := <-c.code; code != 0 || c.out.String() != "one\n" {
+		t.Errorf("the consumer's exit code %d: %s", code, c.out)
+	}
+	if _, err := io.WriteString(typing, "two\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := typing.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-p.code; code != 1 || !strings.Contains(p.err.String(), "(1 records are in)") {
+		t.Errorf("the producer's exit code %d: %s", code, p.err)
+	}
+}
+
+func TestAnEndThatIsNeverReached(t *testing.T) {
+	f := newFakeBroker(t)
+	f.topics["orders"] = 1
+	f.answers[1] = func(r kmsg.Request) kmsg.Response { return r.ResponseKind() } // a fetch finds nothing, though there is an end
+	code, _, errOut := tool(t, "consume", "orders", "--timeout", "500ms", "-b", f.addr())
+	if want := "barnabas: no answer from " + f.addr() + " within 500ms, after 0 records\n"; code != 1 || errOut != want {
+		t.Errorf("exit code %d: %s, want %s", code, errOut, want)
+	}
+}
