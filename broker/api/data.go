@@ -28,7 +28,7 @@ type Data struct {
 
 func (d *Data) routes() []Route {
 	return []Route{
-		route(d.Produce, inPlace, made(d.newProduceRequest)),
+		route(d.Produce, inPlace, carries, made(d.newProduceRequest)),
 		route(d.Fetch, inPlace, made(d.newFetchRequest)),
 		route(d.ListOffsets, inPlace),
 		route(d.DeleteRecords, inPlace),

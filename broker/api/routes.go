@@ -20,6 +20,8 @@ type Route struct {
 	// InPlace says that the handler is done with the request's bytes when it returns, so that they need not be copied
 	// out of the connection's buffer.
 	InPlace bool
+	// carries says that the request brings somebody's bytes, and may be as large as the listener allows.
+	carries bool
 
 	request func() kmsg.Request // an empty one
 	serve   func(*Call, kmsg.Request) Reply
@@ -36,6 +38,9 @@ func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
 			err = fmt.Errorf("%s v%d: %w: %v\n%s", r.Name, c.Version, ErrPanic, p, debug.Stack())
 		}
 	}()
+	if !r.carries && len(body) > namesMax {
+		return Reply{}, fmt.Errorf("%s v%d: %w: %d bytes", r.Name, c.Version, ErrTooLarge, len(body))
+	}
 	req := r.request()
 	req.SetVersion(c.Version)
 	if err := req.ReadFrom(body); err != nil {
@@ -43,6 +48,14 @@ func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
 	}
 	return r.serve(c, req), nil
 }
+
+// namesMax bounds requests that bring nothing but names and numbers. Decoded, and answered, one takes up to 200 times its
+// size: 10 million empty names of groups come in 20 MB, and cost 4 GB. In 8 MB there is room for 200,000 partitions of a
+// fetch, or 100,000 committed offsets.
+const namesMax = 8 << 20
+
+// ErrTooLarge is a request that would take too much memory to answer.
+var ErrTooLarge = errors.New("request too large")
 
 // ErrPanic is a fault of the broker itself.
 var ErrPanic = errors.New("panic")
@@ -52,6 +65,9 @@ type option func(*Route)
 
 // inPlace lets the handler work on the connection's buffer.
 func inPlace(r *Route) { r.InPlace = true }
+
+// carries lets the request be as large as any.
+func carries(r *Route) { r.carries = true }
 
 // made gives the requests to decode into, of the type that the handler takes, where kmsg's own do not do.
 func made(request func() kmsg.Request) option { return func(r *Route) { r.request = request } }

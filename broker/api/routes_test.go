@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -10,15 +11,20 @@ import (
 
 // A handler that works in the connection's buffer must be done with it when it returns. Strings are copies; what could go
 // on pointing there are fields of bytes. So no request that has any may be read in place, but Produce, whose records are
-// in the log by then.
+// in the log by then. And only requests that have some may be large.
 func TestRequestsWithBytesAreNotReadInPlace(t *testing.T) {
 	routes := NewRoutes(&Versions{}, &Data{}, &Topology{}, &Topics{}, &Cluster{}, &Replicas{}, &Security{}, &Producers{}, &Groups{}, &Configs{})
 	for _, r := range routes.All() {
-		if !r.InPlace || r.Key == (*kmsg.ProduceRequest)(nil).Key() {
-			continue
-		}
-		if path := bytesIn(reflect.TypeOf(kmsg.RequestForKey(r.Key)).Elem()); path != "" {
+		path := bytesIn(reflect.TypeOf(kmsg.RequestForKey(r.Key)).Elem())
+		if r.InPlace && path != "" && r.Key != (*kmsg.ProduceRequest)(nil).Key() {
 			t.Errorf("%s is read in place, but %s points to the connection's buffer", r.Name, path)
+		}
+		if r.carries != (path != "") {
+			t.Errorf("%s may be large: %v; it has bytes: %q", r.Name, r.carries, path)
+		}
+		_, err := r.Serve(&Call{Key: r.Key}, make([]byte, namesMax+1))
+		if errors.Is(err, ErrTooLarge) == r.carries {
+			t.Errorf("%s of more than %d bytes: %v", r.Name, namesMax, err)
 		}
 	}
 }
