@@ -46,6 +46,7 @@ type conn struct {
 	// readBy and writeBy are the socket's deadlines (Unix nanoseconds), renewed only when some of the idle time has
 	// passed since they were set.
 	readBy, writeBy int64
+	wroteAt         atomic.Int64 // when something was last written (Unix nanoseconds), for the reader to know
 }
 
 type owedReply struct {
@@ -242,18 +243,18 @@ func (c *conn) flushLocked() error {
 	if c.broken != nil || c.out.Size() == 0 {
 		return c.broken
 	}
-	c.renew(&c.writeBy, c.socket.SetWriteDeadline)
+	c.wroteAt.Store(c.renew(&c.writeBy, c.socket.SetWriteDeadline))
 	c.broken = c.sender.Send(&c.out)
 	c.out.Reset()
 	return c.broken
 }
 
 // renew moves a deadline to the full idle time from now, unless less than a quarter of that has passed since the last
-// time: a deadline costs more than a look at the clock.
-func (c *conn) renew(by *int64, set func(time.Time) error) {
+// time: a deadline costs more than a look at the clock. It gives the time.
+func (c *conn) renew(by *int64, set func(time.Time) error) int64 {
 	idle := c.server.limits.idle
 	if idle <= 0 {
-		return
+		return 0
 	}
 	now := c.server.clock.Now()
 	if *by-now.UnixNano() < int64(idle)*3/4 {
@@ -261,10 +262,11 @@ func (c *conn) renew(by *int64, set func(time.Time) error) {
 		*by = at.UnixNano()
 		_ = set(at)
 	}
+	return now.UnixNano()
 }
 
-// idleReader reads from the socket and ends a connection that has been idle for too long; one that waits for an answer
-// is not idle.
+// idleReader reads from the socket and ends a connection that has been idle for too long; one that waits for an answer, or
+// has just had one, is not idle.
 type idleReader struct {
 	c      *conn
 	socket *protocol.Receiver
@@ -290,7 +292,11 @@ func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, er
 
 // waits says whether a read that has failed for want of time is to be tried again.
 func (r idleReader) waits(n int, err error) bool {
-	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || r.c.pending.Load() == 0 {
+	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	idle := time.Duration(r.c.server.clock.Now().UnixNano() - r.c.wroteAt.Load())
+	if r.c.pending.Load() == 0 && idle >= r.c.server.limits.idle {
 		return false
 	}
 	r.c.readBy = 0
