@@ -42,7 +42,7 @@ func (f *Cluster) DescribeTopicPartitions(c *Call, req *kmsg.DescribeTopicPartit
 			continue
 		}
 		if left == 0 {
-			resp.NextCursor = cursor(name, 0)
+			resp.NextCursor = nextPage(name, 0)
 			break
 		}
 		at := kmsg.NewDescribeTopicPartitionsResponseTopic()
@@ -69,7 +69,7 @@ func (f *Cluster) DescribeTopicPartitions(c *Call, req *kmsg.DescribeTopicPartit
 		}
 		resp.Topics = append(resp.Topics, at)
 		if end < len(topic.Partitions) {
-			resp.NextCursor = cursor(name, int32(end))
+			resp.NextCursor = nextPage(name, int32(end))
 			break
 		}
 		left -= end - begin
@@ -85,7 +85,7 @@ func describedPartition(img *cluster.Image, listener string, id int32, p *cluste
 	return at
 }
 
-func cursor(topic string, partition int32) *kmsg.DescribeTopicPartitionsResponseNextCursor {
+func nextPage(topic string, partition int32) *kmsg.DescribeTopicPartitionsResponseNextCursor {
 	next := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
 	next.Topic, next.Partition = topic, partition
 	return &next
