@@ -40,7 +40,8 @@ type Role struct {
 // Change is what one push has changed.
 type Change struct {
 	Old, New *cluster.Image
-	// Gone are the topics that New has no more, or has under another id.
+	// Gone are the topics that New has no more, or has under another id, and those that the controller says are deleted
+	// though Old did not have them: they went while this broker was away.
 	Gone []*cluster.Topic
 	// Roles are the roles that were taken, Stopped the partitions that are about to be let go.
 	Roles   []Role
@@ -212,8 +213,11 @@ func next(old *cluster.Image, p cluster.Push) (*cluster.Image, []*cluster.Topic)
 	for _, states := range p.Update {
 		was := old.Topics[states.Topic]
 		t := merge(was, states)
-		if was != nil && (t == nil || t.ID != was.ID) {
+		switch {
+		case was != nil && (t == nil || t.ID != was.ID):
 			gone = append(gone, was)
+		case was == nil && t == nil:
+			gone = append(gone, unheardOf(states))
 		}
 		if t == nil {
 			img.Remove(states.Topic)
@@ -226,6 +230,17 @@ func next(old *cluster.Image, p cluster.Push) (*cluster.Image, []*cluster.Topic)
 
 // maxPartitionID bounds what a controller can make this broker allocate; no node of the store holds that many partitions.
 const maxPartitionID = 1 << 20
+
+// unheardOf is a topic of which nothing is known but that partitions of it are deleted.
+func unheardOf(states cluster.TopicStates) *cluster.Topic {
+	t := &cluster.Topic{Name: states.Topic, ID: states.ID}
+	for _, st := range states.Partitions {
+		if st.Leader == cluster.LeaderDeleted && st.ID >= int32(len(t.Partitions)) && st.ID <= maxPartitionID {
+			t.Partitions = make([]*cluster.Partition, st.ID+1)
+		}
+	}
+	return t
+}
 
 // merge is a topic after an update of some of its partitions; nil when none is left.
 func merge(was *cluster.Topic, states cluster.TopicStates) *cluster.Topic {

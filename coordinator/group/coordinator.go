@@ -226,7 +226,8 @@ func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) *
 	})
 }
 
-// PartitionsDeleted erases what all groups here have committed of deleted partitions. It does not wait.
+// PartitionsDeleted erases what all groups here have committed of deleted partitions. It does not wait; a partition that is still
+// loading sees to it when it is loaded.
 func (c *Coordinator) PartitionsDeleted(deleted []cluster.TopicPartition) {
 	if len(deleted) == 0 {
 		return
@@ -236,9 +237,6 @@ func (c *Coordinator) PartitionsDeleted(deleted []cluster.TopicPartition) {
 		gone[TopicPartition{tp.Topic, tp.Partition}] = true
 	}
 	for _, partition := range c.rt.Partitions() {
-		runtime.Do(c.rt, partition, func(m *machine, p *runtime.Promise[struct{}]) {
-			m.topicsGone(func(tp TopicPartition) bool { return gone[tp] })
-			p.Resolve(struct{}{})
-		})
+		runtime.Post(c.rt, partition, func(m *machine) { m.topicsGone(gone) })
 	}
 }

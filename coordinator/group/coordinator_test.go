@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
@@ -13,6 +14,7 @@ import (
 	"barnabas/coordinator/runtime"
 	"barnabas/coordinator/runtime/runtimetest"
 	"barnabas/protocol/record"
+	"barnabas/replication/cluster"
 )
 
 // appendTo writes records into a log as a broker before this one has.
@@ -71,6 +73,44 @@ func TestWhileLoading(t *testing.T) {
 		synctest.Wait()
 		if groups, err := s.c.List(ctx, nil, nil); err != nil || len(groups) != 1 {
 			t.Error("list:", groups, err)
+		}
+	})
+}
+
+// TestPartitionsDeletedWhileLoading: what is deleted while a partition cannot take operations is erased when it can, and again when
+// the erasure was lost with its machine.
+func TestPartitionsDeletedWhileLoading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(Defaults())
+		defer func() { s.c.Close() }()
+		gone := []cluster.TopicPartition{{Topic: "t", Partition: 0}}
+		at := TopicPartition{"t", 0}
+		appendTo(t, s.log, commitKind, commitOf("g", at, 5), commitOf("h", TopicPartition{"u", 0}, 6))
+		s.c.Close()
+		gate := make(chan struct{})
+		s.log.Gate(gate)
+		s.start()
+		s.c.PartitionsDeleted(gone)
+		s.log.Refuse(kerr.NotEnoughReplicas)
+		close(gate)
+		synctest.Wait()
+		if o := s.offset(t, "g", at, false); o.Offset != 5 {
+			t.Errorf("%+v before the partition can be written", o)
+		}
+		s.log.Refuse(nil)
+		s.log.Fail(kerr.KafkaStorageError)
+		s.advance(2 * time.Second)
+		s.log.Fail(nil)
+		s.advance(5 * time.Second)
+		if o := s.offset(t, "g", at, false); o.Offset != -1 {
+			t.Errorf("%+v", o)
+		}
+		s.replay()
+		if o := s.offset(t, "g", at, false); o.Offset != -1 {
+			t.Errorf("%+v after another load", o)
+		}
+		if o := s.offset(t, "h", TopicPartition{"u", 0}, false); o.Offset != 6 {
+			t.Errorf("%+v", o)
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -66,21 +68,36 @@ func (g *group) expired(now, retention int64) []TopicPartition {
 }
 
 // topicsGone erases the offsets of deleted partitions.
-func (m *machine) topicsGone(gone func(TopicPartition) bool) {
-	for _, g := range m.byName() {
-		var tps []TopicPartition
-		for tp := range g.offsets {
-			if gone(tp) {
-				tps = append(tps, tp)
-			}
-		}
+func (m *machine) topicsGone(gone map[TopicPartition]bool) {
+	lost := map[string][]TopicPartition{}
+	for id, g := range m.groups {
+		tps := withOffset(g.offsets, gone)
 		for _, offsets := range g.pendingTxn {
-			for tp := range offsets {
-				if gone(tp) {
-					tps = append(tps, tp)
-				}
+			tps = append(tps, withOffset(offsets, gone)...)
+		}
+		if len(tps) > 0 {
+			lost[id] = sorted(tps)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(lost)) {
+		m.drop(m.groups[id], lost[id])
+	}
+}
+
+// withOffset are the partitions that have an offset and are in a set. It walks the smaller of the two.
+func withOffset(offsets map[TopicPartition]committed, set map[TopicPartition]bool) (both []TopicPartition) {
+	if len(set) < len(offsets) {
+		for tp := range set {
+			if _, ok := offsets[tp]; ok {
+				both = append(both, tp)
 			}
 		}
-		m.drop(g, sorted(tps))
+		return both
 	}
+	for tp := range offsets {
+		if set[tp] {
+			both = append(both, tp)
+		}
+	}
+	return both
 }

@@ -41,7 +41,8 @@
 //     and no reply is parked.
 //   - The shard is the only writer of its partition. It gives records their offsets before they are appended, and checks
 //     afterwards; if somebody else wrote, the machine is thrown away as after a failure.
-//   - A timer whose partition cannot be written at the moment is put off, not dropped.
+//   - A timer whose partition cannot be written at the moment is put off, not dropped. So is what Post gives, which also
+//     waits for a load, and outlives the machine.
 //   - A log that cannot be read is tried again after a while and answered with COORDINATOR_LOAD_IN_PROGRESS meanwhile. Going on
 //     with half a log would let committed offsets go back.
 package runtime

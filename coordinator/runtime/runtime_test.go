@@ -486,3 +486,45 @@ func TestMessagesOfOldBrokersAreReplayed(t *testing.T) {
 		}
 	})
 }
+
+// TestErrands: what was posted is done, however long it takes, until the leadership ends.
+func TestErrands(t *testing.T) {
+	within(t, func(b *bench) {
+		runs := 0
+		errand := func() {
+			Post(b.rt, 0, func(s *shelf) {
+				if runs++; s.kept["k"] == "" {
+					_ = s.host.Write(Plain, Record{[]byte("k"), []byte("v")})
+				}
+			})
+		}
+		b.log.Hold()
+		errand()
+		synctest.Wait()
+		for range 2 { // not committed in time: it is done again after a second, and finds that it was
+			b.clk.Advance(5 * time.Second)
+			synctest.Wait()
+		}
+		if runs != 2 || len(b.log.Batches()) != 1 {
+			t.Fatal(runs, len(b.log.Batches()))
+		}
+		b.log.Commit()
+		b.wants(b.get("k"), "v")
+		b.clk.Advance(time.Minute)
+		synctest.Wait()
+		if runs != 2 {
+			t.Fatal(runs)
+		}
+		b.log.Refuse(kerr.NotEnoughReplicas)
+		errand()
+		synctest.Wait()
+		b.rt.Resign(0, 2)
+		b.log.Refuse(nil)
+		b.clk.Advance(time.Minute)
+		errand()
+		synctest.Wait()
+		if runs != 2 {
+			t.Fatal("an errand was run on a partition that is not led")
+		}
+	})
+}

@@ -3,7 +3,10 @@
 // whole operation. The package knows no disk, no network and no store.
 package cluster
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // TopicID is the UUID of a topic (KIP-516); zero means that it has none.
 type TopicID [16]byte
@@ -81,18 +84,7 @@ func Empty() *Image {
 // Clone is a copy whose maps may be edited; topics, partitions and brokers are shared and must be replaced, not edited.
 func (i *Image) Clone() *Image {
 	c := *i
-	c.Brokers = make(map[int32]*Broker, len(i.Brokers)+1)
-	for k, v := range i.Brokers {
-		c.Brokers[k] = v
-	}
-	c.Topics = make(map[string]*Topic, len(i.Topics)+1)
-	for k, v := range i.Topics {
-		c.Topics[k] = v
-	}
-	c.ByID = make(map[TopicID]*Topic, len(i.ByID)+1)
-	for k, v := range i.ByID {
-		c.ByID[k] = v
-	}
+	c.Brokers, c.Topics, c.ByID = maps.Clone(i.Brokers), maps.Clone(i.Topics), maps.Clone(i.ByID)
 	return &c
 }
 
