@@ -19,6 +19,8 @@ type Manager struct {
 	clock    clock.Clock
 	settings func(topic string) *Settings
 
+	setting sync.Mutex // held while settings are replaced, so that the last ones stay; before mu
+
 	mu     sync.RWMutex // guards topics; a topic's slice grows or is replaced, what it holds is never edited
 	topics map[string][]*Partition
 }
@@ -112,7 +114,17 @@ func (m *Manager) add(tp cluster.TopicPartition, log *storage.Log) *Partition {
 	p.hw.Advance(log.HighWatermark())
 	p.stable.Advance(log.LastStable())
 	m.put(p)
+	// Settings that have changed since were not brought to a partition that nobody found.
+	m.setting.Lock()
+	defer m.setting.Unlock()
+	p.set(m.settings(tp.Topic))
 	return p
+}
+
+// set replaces the settings, effective at once.
+func (p *Partition) set(s *Settings) {
+	p.settings.Store(s)
+	p.log.SetConfig(s.Log)
 }
 
 func (m *Manager) put(p *Partition) {
@@ -164,13 +176,14 @@ func (m *Manager) drop(p *Partition) {
 
 // SetSettings replaces the settings of a topic's partitions, effective at once.
 func (m *Manager) SetSettings(topic string, s *Settings) {
+	m.setting.Lock()
+	defer m.setting.Unlock()
 	m.mu.RLock()
 	ps := m.topics[topic]
 	m.mu.RUnlock()
 	for _, p := range ps {
 		if p != nil {
-			p.settings.Store(s)
-			p.log.SetConfig(s.Log)
+			p.set(s)
 		}
 	}
 }

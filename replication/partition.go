@@ -88,6 +88,9 @@ func (p *Partition) become(st cluster.PartitionState) error {
 	old := p.role.Load()
 	next := newRole(p.manager.self, st)
 	next.begin = old.begin
+	if old.kind == leader {
+		next.since = old.since
+	}
 	if next.kind == leader && (old.kind != leader || st.LeaderEpoch > old.state.LeaderEpoch) {
 		if err := p.log.AssignEpoch(st.LeaderEpoch); err != nil {
 			return err
@@ -95,8 +98,9 @@ func (p *Partition) become(st cluster.PartitionState) error {
 		next.begin = p.log.End()
 	}
 	p.role.Store(next)
-	if next.alone {
-		// All that is in the log is committed: nobody else is needed for it.
+	if next.alone && !(old.kind == leader && old.alone) {
+		// All that is in the log is committed: nobody else is needed for it. One that was alone before commits each append by
+		// itself; some may still owe their flush.
 		p.commit(p.log.End())
 	}
 	p.ringAll()
@@ -131,6 +135,8 @@ type Appended struct {
 	storage.Appended
 	// Records is how many records the batch holds.
 	Records int32
+	// Epoch is the leader epoch that it was appended under.
+	Epoch int32
 }
 
 // Append writes what a client produced (for the oldest versions that may be nothing at all, which is at offset -1), held to the topic's rules for the given version of the Produce API. needISR
@@ -150,7 +156,7 @@ func (p *Partition) Append(records []byte, version int16, needISR bool) (Appende
 		return Appended{}, err
 	}
 	if valid.Batch == nil {
-		return Appended{Appended: storage.Appended{First: -1, Last: -1, LogAppendTime: record.None, LogStart: p.log.Start()}}, nil
+		return Appended{Appended: storage.Appended{First: -1, Last: -1, LogAppendTime: record.None, LogStart: p.log.Start()}, Epoch: p.LeaderEpoch()}, nil
 	}
 	return p.append(valid, settings, rules.Now, needISR, true)
 }
@@ -188,7 +194,7 @@ func (p *Partition) append(v record.Valid, s *Settings, now int64, needISR, clie
 	if r.alone && !a.Unsynced {
 		p.commit(a.Last + 1)
 	}
-	return Appended{Appended: a, Records: v.Records}, nil
+	return Appended{Appended: a, Records: v.Records, Epoch: r.state.LeaderEpoch}, nil
 }
 
 // writable says why nothing may be appended now.
@@ -223,13 +229,13 @@ func (p *Partition) Written(a Appended) error {
 }
 
 // Committed answers an acks=all append: nil when all in-sync replicas have it, false while it must be waited for (on
-// HighWatermark), or why it never will be known: a new leader epoch, or NOT_ENOUGH_REPLICAS_AFTER_APPEND.
-func (p *Partition) Committed(a Appended, epoch int32) (bool, error) {
+// HighWatermark), or why it never will be known: this broker has not led ever since, or NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+func (p *Partition) Committed(a Appended) (bool, error) {
 	if err := p.CheckLeader(NoEpoch); err != nil {
 		return false, err
 	}
 	r := p.role.Load()
-	if r.state.LeaderEpoch != epoch {
+	if a.Epoch < r.since {
 		return false, p.refuse(kerr.NotLeaderForPartition)
 	}
 	if p.hw.Get() <= a.Last {

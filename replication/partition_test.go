@@ -90,7 +90,7 @@ func TestAloneInTheISRAnAppendIsCommitted(t *testing.T) {
 	if err != nil || a.First != 0 || a.Last != 1 || a.Records != 2 {
 		t.Fatalf("%+v %v", a, err)
 	}
-	if done, err := p.Committed(a, 0); !done || err != nil {
+	if done, err := p.Committed(a); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	if p.HighWatermark().Get() != 2 || p.LastStable().Get() != 2 {
@@ -105,7 +105,7 @@ func TestOtherISRMembersHoldTheWatermark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := p.Committed(a, 0); done || err != nil {
+	if done, err := p.Committed(a); done || err != nil {
 		t.Fatal("committed without the other replica:", done, err)
 	}
 	bell := await.NewBell()
@@ -114,7 +114,7 @@ func TestOtherISRMembersHoldTheWatermark(t *testing.T) {
 	if !bell.Wait(context.Background(), nil) {
 		t.Fatal("nobody rang")
 	}
-	if done, err := p.Committed(a, 0); !done || err != nil {
+	if done, err := p.Committed(a); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	if _, err := p.Read(0, replication.Uncommitted, 1000, true); err != nil {
@@ -139,7 +139,7 @@ func TestTooFewInSyncReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.become(t, state(self, 1, self))
-	_, err = p.Committed(a, 1)
+	_, err = p.Committed(a)
 	wantError(t, err, kerr.NotEnoughReplicasAfterAppend)
 }
 
@@ -159,12 +159,19 @@ func TestLeaderEpochs(t *testing.T) {
 	}
 	f.become(t, state(2, 4, 2))
 	wantError(t, p.CheckLeader(replication.NoEpoch), kerr.NotLeaderForPartition)
-	_, err = p.Committed(a, 3)
+	_, err = p.Committed(a)
 	wantError(t, err, kerr.NotLeaderForPartition)
 	f.become(t, state(self, 5, self))
-	_, err = p.Committed(a, 3)
+	_, err = p.Committed(a)
 	wantError(t, err, kerr.NotLeaderForPartition) // the answer of another reign
-	if epoch, _ := p.Log().LatestEpoch(); epoch != 5 {
+	if a, err = p.Append(batch("b"), 9, true); err != nil {
+		t.Fatal(err)
+	}
+	f.become(t, state(self, 6, self))
+	if done, err := p.Committed(a); !done || err != nil {
+		t.Fatal("a leader that goes on leading:", done, err)
+	}
+	if epoch, _ := p.Log().LatestEpoch(); epoch != 6 {
 		t.Fatalf("latest epoch %d", epoch)
 	}
 	if epoch, end := p.Log().EpochEnd(3); epoch != 3 || end != 1 {
@@ -291,12 +298,49 @@ func TestFlushedBeforeSeen(t *testing.T) {
 	if err := p.Written(a); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := p.Committed(a, 0); !done || err != nil {
+	if done, err := p.Committed(a); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	again := open(t, fs.CrashClone(vfs.Crash{})).become(t, state(self, 1, self))
 	if again.HighWatermark().Get() != 1 {
 		t.Fatalf("%d records after the crash", again.HighWatermark().Get())
+	}
+}
+
+// Settings that change at any moment while a partition is made are in effect when it is there.
+func TestSettingsChangeWhileAPartitionIsMade(t *testing.T) {
+	for moment := range 3 {
+		f := open(t, vfs.NewMem())
+		asked, now := 0, f.settings
+		var changing sync.WaitGroup
+		f.Manager = replication.NewManager(replication.Options{Self: self, Logs: f.logs, Clock: clock.NewManual(time.UnixMilli(0)), Settings: func(string) *replication.Settings {
+			s := now
+			if asked++; asked == moment+1 {
+				now.MinISR, now.Log.SegmentBytes = 2, 12345
+				changing.Go(func() { f.SetSettings("t", &now) })
+			}
+			return &s
+		}})
+		p := f.become(t, state(self, 0, self))
+		changing.Wait()
+		if asked > moment && (p.Settings().MinISR != 2 || p.Log().Config().SegmentBytes != 12345) {
+			t.Errorf("a change at moment %d is lost: %+v", moment, p.Settings())
+		}
+	}
+}
+
+// The controller repeats itself; that must not show what still owes its flush.
+func TestARoleThatIsToldAgainCommitsNothing(t *testing.T) {
+	f := open(t, vfs.NewMem())
+	f.settings.Log.FlushMessages = 1
+	p := f.become(t, state(self, 0, self))
+	a, err := p.Append(batch("a"), 9, true)
+	if err != nil || !a.Unsynced {
+		t.Fatalf("%+v %v", a, err)
+	}
+	f.become(t, state(self, 0, self))
+	if p.HighWatermark().Get() != 0 {
+		t.Fatal("seen before it is durable")
 	}
 }
 

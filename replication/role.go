@@ -14,6 +14,8 @@ type role struct {
 	alone bool
 	// begin is the log end at which this leader's epoch began: all before it came from earlier leaders.
 	begin int64
+	// since is the first of the leader epochs that this broker has led in without a break.
+	since int32
 }
 
 type roleKind uint8
@@ -27,7 +29,7 @@ const (
 )
 
 func newRole(self int32, st cluster.PartitionState) *role {
-	r := &role{kind: follower, state: st}
+	r := &role{kind: follower, state: st, since: st.LeaderEpoch}
 	if st.Leader == self {
 		r.kind = leader
 		r.alone = len(st.ISR) == 1 && st.ISR[0] == self

@@ -35,7 +35,6 @@ const adminClientID = "__admin_client"
 type owed struct {
 	partition *replication.Partition
 	appended  replication.Appended
-	epoch     int32
 	answer    *kmsg.ProduceResponseTopicPartition
 	written   bool
 }
@@ -130,21 +129,20 @@ func (d *Data) produce(c *Call, req *kmsg.ProduceRequest, img *cluster.Image, to
 		}
 		return owed{}, false
 	}
-	epoch := p.LeaderEpoch()
 	a, err := p.Append(rp.Records, req.Version, req.Acks == -1)
 	if err != nil {
 		refusedAppend(p, err, ap)
 		return owed{}, false
 	}
 	ap.BaseOffset, ap.LogAppendTime, ap.LogStartOffset = a.First, a.LogAppendTime, a.LogStart
-	w := owed{partition: p, appended: a, epoch: epoch, answer: ap}
+	w := owed{partition: p, appended: a, answer: ap}
 	if a.Unsynced {
 		return w, true
 	}
 	if req.Acks != -1 {
 		return owed{}, false
 	}
-	done, err := p.Committed(a, epoch)
+	done, err := p.Committed(a)
 	if err != nil {
 		failAppend(ap, err)
 		return owed{}, false
@@ -234,7 +232,7 @@ func (w *owed) look(bell *await.Bell, all, expired bool) *await.Hook {
 		return nil
 	}
 	hook := w.partition.HighWatermark().Hang(bell, w.appended.Last+1)
-	done, err := w.partition.Committed(w.appended, w.epoch)
+	done, err := w.partition.Committed(w.appended)
 	switch {
 	case err != nil:
 		failAppend(w.answer, err)
