@@ -17,7 +17,8 @@
 // Facts and decisions are different things: what was read from the store or reported by a broker (who is registered,
 // which topics there are) enters the world at once; what the controller itself decides enters by drafts only.
 //
-// Locks: none in a term, whose world belongs to its goroutine. fifo.mu is a leaf.
+// Locks: none in a term, whose world belongs to its goroutine. fifo.mu is a leaf. The reads with which a term begins are
+// done side by side (reading.go); they touch nothing of the term.
 //
 // Non-obvious:
 //
@@ -27,6 +28,8 @@
 //   - A replica whose removal from the ISR would empty the ISR stays in it: the ISR without a live member is what tells
 //     later who may lead without losing data.
 //   - The partition count of a topic under deletion may be raised by a late writer; the assignment is put back.
+//   - An election is held on the ISR that the world knows. When it finds nobody it writes nothing, so a newer ISR in the
+//     store shows only in the step after it; the election is then held once more.
 //   - The watches on topics are many. They share goroutines (watches.go), so that fifty thousand topics do not cost fifty
 //     thousand stacks.
 package controller

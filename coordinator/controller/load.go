@@ -2,7 +2,6 @@ package controller
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"go.uber.org/zap"
@@ -119,18 +118,26 @@ func (t *term) loadTopics() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if _, err := t.readTopic(name); err != nil {
+	looks, err := gather(names, t.lookAtTopic)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		if _, err := t.takeTopic(name, looks[i]); err != nil {
 			return err
 		}
 	}
-	for _, topic := range t.w.topics {
-		for _, part := range topic.partitions {
-			if err := t.readState(part); err != nil {
-				return err
-			}
-			t.w.firstPhases(part)
+	all := t.w.all(nil)
+	states, err := gather(all, t.lookAtState)
+	if err != nil {
+		return err
+	}
+	for i, p := range all {
+		part := t.w.partition(p)
+		if err := t.takeState(part, states[i]); err != nil {
+			return err
 		}
+		t.w.firstPhases(part)
 	}
 	return nil
 }
@@ -230,38 +237,4 @@ func (t *term) readBroker(id int32, watch bool) (*cluster.Broker, error) {
 		b.Endpoints = append(b.Endpoints, cluster.Endpoint{Listener: e.Listener, Protocol: e.Protocol, Host: e.Host, Port: e.Port})
 	}
 	return b, nil
-}
-
-// readTopic reads a topic's assignment into the world and leaves a watch on it. A topic from before topic ids gets one.
-// nil when there is no such topic any more, or none that can be read.
-func (t *term) readTopic(name string) (*topic, error) {
-	for {
-		data, stat, c, err := t.o.Store.GetW(t.ctx, store.TopicPath(name))
-		if errors.Is(err, store.ErrNoNode) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		assigned, err := store.DecodeTopic(data)
-		if err == nil && assigned.ID == (cluster.TopicID{}) {
-			assigned.ID = store.NewTopicID()
-			conflict, err := t.write([]store.Op{store.Set(store.TopicPath(name), store.EncodeTopic(assigned), stat.Version)})
-			if err != nil {
-				return nil, err
-			}
-			if conflict != nil {
-				continue
-			}
-		}
-		t.lastID++
-		t.watches.add(c, topicChanged{name, t.lastID})
-		if err != nil {
-			t.log.Error("topic is not readable", zap.Error(fmt.Errorf("%s: %w", name, err)))
-			return nil, nil
-		}
-		topic := t.w.add(name, assigned.ID, assigned)
-		topic.watch = t.lastID
-		return topic, nil
-	}
 }

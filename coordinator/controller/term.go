@@ -191,36 +191,3 @@ func (t *term) reread(list []tp) error {
 	}
 	return nil
 }
-
-// readState reads a partition's leadership and which of its folders exist.
-func (t *term) readState(part *partition) error {
-	data, stat, err := t.o.Store.Get(t.ctx, store.PartitionStatePath(part.Topic, part.Partition))
-	if errors.Is(err, store.ErrNoNode) {
-		part.leadership = nil
-		_, part.folder, err = t.o.Store.Exists(t.ctx, store.PartitionPath(part.Topic, part.Partition))
-		if err != nil {
-			return err
-		}
-		topic := t.w.topics[part.Topic]
-		if topic.folder = part.folder; !topic.folder {
-			_, topic.folder, err = t.o.Store.Exists(t.ctx, store.PartitionsPath(part.Topic))
-		}
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	state, err := store.DecodePartitionState(data)
-	if err != nil {
-		// Kafka treats a state that it cannot read as none. It is not overwritten: the election is refused, and said so.
-		t.log.Error("partition state is not readable", zap.String("topic", part.Topic), zap.Int32("partition", part.Partition), zap.Error(err))
-		part.leadership, part.folder = nil, true
-		return nil
-	}
-	if state.ControllerEpoch > t.w.epoch {
-		return errFenced
-	}
-	part.leadership, part.folder = &leadership{state, stat.Version}, true
-	t.w.topics[part.Topic].folder = true
-	return nil
-}
