@@ -16,6 +16,8 @@ type topics struct {
 	// each calls f for every partition of this broker.
 	each func(f func(*replication.Partition))
 
+	changes sync.Mutex // held from a change until it is applied, so that the last one stays; before mu
+
 	mu        sync.RWMutex // guards all below
 	overrides map[string]map[string]string
 	// plain is shared by all topics without settings of their own.
@@ -43,6 +45,8 @@ func (t *topics) follow(apply func(string, *replication.Settings), each func(fun
 
 // applyAll applies everything anew: the broker's defaults have changed.
 func (t *topics) applyAll() {
+	t.changes.Lock()
+	defer t.changes.Unlock()
 	t.mu.RLock()
 	apply, each := t.apply, t.each
 	t.mu.RUnlock()
@@ -67,6 +71,8 @@ func (t *topics) Overrides(topic string) map[string]string {
 
 // set replaces them.
 func (t *topics) set(topic string, overrides map[string]string) {
+	t.changes.Lock()
+	defer t.changes.Unlock()
 	t.mu.Lock()
 	same, apply := maps.Equal(t.overrides[topic], overrides), t.apply
 	if len(overrides) == 0 {
