@@ -64,6 +64,9 @@ func TestOffsetsOfATopicDeletedWhileAway(t *testing.T) {
 	if err := b.admin.AwaitDeleted(t.Context(), "doomed"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := admin.CreateTopic(t.Context(), 2, 1, nil, "doomed"); err != nil {
+		t.Fatal(err)
+	}
 	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
