@@ -153,6 +153,28 @@ func TestSize(t *testing.T) {
 	b.log.Abandon()
 }
 
+// A slice says below which offset it is: that of the next segment, or the reader's bound. What a reader is told of aborted
+// transactions is about that range.
+func TestSlicesAreBounded(t *testing.T) {
+	b := newBench(t)
+	b.open(nil)
+	for i := range 8 { // three to a segment
+		_, err := b.append(plain(2, 300, t0+int64(i)))
+		must(t, err)
+	}
+	for _, want := range []struct{ from, bound, below int64 }{
+		{0, 16, 6}, {5, 16, 6}, {6, 16, 12}, {12, 16, 16}, {12, 14, 14}, {0, 4, 4}, {3, 6, 6}, {16, 16, 0},
+	} {
+		s, err := b.log.Read(want.from, 10_000, want.bound, true)
+		must(t, err)
+		if s.Below != want.below {
+			t.Errorf("read from %d, bounded by %d: below %d, want %d", want.from, want.bound, s.Below, want.below)
+		}
+		s.Release()
+	}
+	b.log.Abandon()
+}
+
 // Aborted transactions of both segments are found for any range that they touch.
 func TestAborted(t *testing.T) {
 	b := newBench(t)

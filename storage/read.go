@@ -88,7 +88,11 @@ func (l *Log) readFrom(list segments, offset int64, limit int, bound int64, minO
 		if err != nil {
 			return Slice{}, err
 		}
-		slice := newSlice(l, h, p.pos, int(n), p.first)
+		below := bound
+		if i+1 < len(list) {
+			below = min(below, list[i+1].base)
+		}
+		slice := newSlice(l, h, p.pos, int(n), p.first, below)
 		slice.Cut = n < p.size
 		return slice, nil
 	}

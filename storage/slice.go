@@ -16,12 +16,14 @@ type Slice struct {
 
 	// First is the first offset of the batch that the slice begins with, at or before the offset asked for.
 	First int64
+	// Below is above every offset in the slice, and at most what bounds its segment and what the reader may see.
+	Below int64
 	// Cut says that the first batch goes on behind the slice's end.
 	Cut bool
 }
 
-func newSlice(l *Log, h *handle, pos int64, size int, first int64) Slice {
-	return Slice{log: l, handle: h, pos: pos, size: size, First: first, left: new(atomic.Bool)}
+func newSlice(l *Log, h *handle, pos int64, size int, first, below int64) Slice {
+	return Slice{log: l, handle: h, pos: pos, size: size, First: first, Below: below, left: new(atomic.Bool)}
 }
 
 // Len is the size in bytes.

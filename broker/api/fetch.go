@@ -250,7 +250,8 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 	// The log start is read before the watermark: what DeleteRecords raises past it between the two is then at most as
 	// high as the watermark that the client sees.
 	a.logStart = log.Start()
-	a.highWatermark, a.lastStable = p.HighWatermark().Get(), p.LastStable().Get()
+	a.lastStable = p.LastStable().Get() // first, as it is never above the watermark
+	a.highWatermark = p.HighWatermark().Get()
 	if f.diverges(p, fp) {
 		if latest, ok := log.LatestEpoch(); !ok || fp.lastEpoch > latest || fp.offset < a.logStart {
 			return a.failed(kerr.OffsetOutOfRange)
@@ -274,8 +275,9 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 	}
 	a.records = slice
 	if f.isolation == replication.Committed {
-		// A list without entries is not null: the reader learns that nothing is to be left out.
-		a.aborted = append([]replication.AbortedTxn{}, log.Aborted(fp.offset, a.lastStable)...)
+		// A list without entries is not null: the reader learns that nothing is to be left out. It covers what was read, which
+		// may be more than the last stable offset of a moment ago, and is mostly far less than all the log.
+		a.aborted = append([]replication.AbortedTxn{}, log.Aborted(fp.offset, slice.Below)...)
 	}
 	if f.version < 4 && slice.Len() > 0 {
 		return f.convert(a, fp)
