@@ -157,7 +157,10 @@ func TestABrokerLostOnTheWay(t *testing.T) {
 	if err := typing.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code := <-p.code; code != 1 || !strings.Contains(p.err.String(), "(1 records are in)") {
+	code := <-p.code
+	// The consumer may have seen the record before its acknowledgement, which then went down with the broker.
+	told := strings.Contains(p.err.String(), "(1 records are in)") || strings.Contains(p.err.String(), "(0 records are in)")
+	if code != 1 || !told {
 		t.Errorf("the producer's exit code %d: %s", code, p.err)
 	}
 }
