@@ -45,6 +45,7 @@ type logDir struct {
 func OpenDirs(o Options) (*Manager, error) {
 	o.setDefaults()
 	m := &Manager{o: o, files: NewFileCache(o.OpenFiles, o.Mappings), logs: map[string]map[int32]hosted{}}
+	m.o.FS = sparing{o.FS, m.files}
 	m.SetRecoveryThreads(o.RecoveryThreads)
 	if err := m.openDirs(); err != nil {
 		m.unlock(false)

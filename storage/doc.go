@@ -86,6 +86,7 @@
 //   - A truncation into a gap between batches gives an end that a restart does not find again, as in Kafka.
 //   - A load from a snapshot does not know of transactions that are decided but not yet committed, as in Kafka; the last
 //     stable offset is then the high watermark a moment early, and the transaction index tells what was aborted.
+//   - Too many open files is no disk error: the cache lets handles go, and the open is tried again.
 //   - Followed batches that arrive together get one index entry together; a scan gives each its own. So a scan may fill an
 //     index that was not full.
 package storage

@@ -121,6 +121,23 @@ func (p *pool) put(s *slot, h *handle) *handle {
 	return h
 }
 
+// shed forgets up to n handles that nobody uses, and says whether there were any.
+func (p *pool) shed(n int) bool {
+	var shed []*handle
+	p.mu.Lock()
+	for i := len(p.ring) - 1; i >= 0 && len(shed) < n; i-- {
+		if h := p.ring[i]; h.refs.Load() == 1 {
+			p.removeLocked(h)
+			shed = append(shed, h)
+		}
+	}
+	p.mu.Unlock()
+	for _, h := range shed {
+		h.release()
+	}
+	return len(shed) > 0
+}
+
 // coldLocked takes a handle out when there are too many. The caller releases it, without the lock.
 func (p *pool) coldLocked() *handle {
 	if len(p.ring) <= p.max {

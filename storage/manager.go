@@ -28,7 +28,7 @@ type Options struct {
 	RecoveryThreads int      // num.recovery.threads.per.data.dir; 1. They also close the logs
 
 	// OpenFiles and Mappings bound the handles of all logs together. 10000 and 10000: well below the limits that a
-	// Linux system gives a service.
+	// Linux system gives a service; half of the files that the process may open, if that is less.
 	OpenFiles, Mappings int
 
 	FirstDelay     time.Duration // before the first retention, flush and recovery point; 30 s
@@ -56,7 +56,7 @@ func (o *Options) setDefaults() {
 		o.Logger = zap.NewNop()
 	}
 	o.RecoveryThreads = max(o.RecoveryThreads, 1)
-	o.OpenFiles = cmp.Or(o.OpenFiles, 10_000)
+	o.OpenFiles = cmp.Or(o.OpenFiles, min(10_000, vfs.FileLimit()/2))
 	o.Mappings = cmp.Or(o.Mappings, 10_000)
 	o.FirstDelay = cmp.Or(o.FirstDelay, 30*time.Second)
 	o.RetentionCheck = cmp.Or(o.RetentionCheck, 5*time.Minute)

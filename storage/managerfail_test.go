@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +43,39 @@ func (b *broken) hook(op vfs.Op, name string) error {
 		}
 	}
 	return nil
+}
+
+// Too many open files are no fault of a disk: the cache lets some go.
+func TestManagerOutOfFiles(t *testing.T) {
+	h := newHost(t, "/d")
+	var open, limit atomic.Int64
+	limit.Store(1000)
+	h.fs = vfs.WithHook(h.mem, func(op vfs.Op, _ string) error {
+		switch op {
+		case vfs.OpOpen, vfs.OpCreate:
+			if open.Load() >= limit.Load() {
+				return syscall.EMFILE
+			}
+			open.Add(1)
+		case vfs.OpClose:
+			open.Add(-1)
+		}
+		return nil
+	})
+	h.start()
+	for i := range int32(20) {
+		h.fill(h.create("t", i), 1)
+	}
+	limit.Store(open.Load()) // somebody else has all the rest
+	for i := range int32(20) {
+		h.fill(h.create("u", i), 1)
+	}
+	for l := range h.m.Logs() {
+		if l.Failed() != nil || l.End() != 1 {
+			t.Errorf("%s ends at %d: %v", l, l.End(), l.Failed())
+		}
+	}
+	h.stop()
 }
 
 func TestManagerDirFails(t *testing.T) {
