@@ -91,6 +91,9 @@ func (b *Broker) adopt(ctx context.Context, topic string, logs []*storage.Log) e
 		}
 		count = max(count, l.Partition()+1)
 	}
+	if topic == cluster.OffsetsTopic {
+		count = offsetsCount(logs, count, b.settings.Broker().OffsetsTopicPartitions)
+	}
 	if t.ID == ([16]byte{}) {
 		t.ID = store.NewTopicID()
 	}

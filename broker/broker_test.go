@@ -144,6 +144,11 @@ func TestLogsWithoutAStoreAreTakenIn(t *testing.T) {
 	if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "old", Value: []byte("v"), Timestamp: old}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
+	committed := kadm.Offsets{}
+	committed.AddOffset("old", 0, 1, -1)
+	if err := kadm.NewClient(c).CommitAllOffsets(t.Context(), "g", committed); err != nil {
+		t.Fatal(err)
+	}
 	id, node := b.ClusterID(), b.NodeID()
 	c.Close()
 	if err := b.Close(t.Context()); err != nil {
@@ -169,6 +174,14 @@ func TestLogsWithoutAStoreAreTakenIn(t *testing.T) {
 		if entry.Key == "retention.ms" && entry.MaybeValue() != "-1" {
 			t.Fatalf("retention.ms is %s", entry.MaybeValue())
 		}
+	}
+	// The other partitions of __consumer_offsets had no directory: the group must be looked for where it was.
+	offsets, err := admin.FetchOffsets(t.Context(), "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, ok := offsets.Lookup("old", 0); !ok || o.At != 1 {
+		t.Fatalf("committed offset %+v", o)
 	}
 	got := client(t, b, kgo.ConsumeTopics("old")).PollFetches(t.Context()).Records()
 	if len(got) != 1 || string(got[0].Value) != "v" {
