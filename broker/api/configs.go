@@ -25,6 +25,15 @@ type Configs struct {
 	Changed func(entityType, entityName string, settings map[string]string)
 }
 
+// routes are the rows of the table that this family serves.
+func (c *Configs) routes() []Route {
+	return []Route{
+		route(c.DescribeConfigs),
+		route(c.AlterConfigs),
+		route(c.IncrementalAlterConfigs),
+	}
+}
+
 // TopicConfigs tells of the topics that this broker knows.
 type TopicConfigs interface {
 	// TopicConfig gives a topic's overrides and whether the topic exists.

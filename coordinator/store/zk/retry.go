@@ -16,24 +16,15 @@ import (
 const near = 900_000
 
 func (s *Store) Create(ctx context.Context, path string, data []byte, mode store.Mode) (string, error) {
-	r, err := s.Multi(ctx, store.Create(path, data, mode))
-	if err != nil {
-		return "", err
-	}
-	return r[0].Path, nil
+	return store.CreateBy(ctx, s, path, data, mode)
 }
 
 func (s *Store) Set(ctx context.Context, path string, data []byte, version int32) (store.Stat, error) {
-	r, err := s.Multi(ctx, store.Set(path, data, version))
-	if err != nil {
-		return store.Stat{}, err
-	}
-	return r[0].Stat, nil
+	return store.SetBy(ctx, s, path, data, version)
 }
 
 func (s *Store) Delete(ctx context.Context, path string, version int32) error {
-	_, err := s.Multi(ctx, store.Delete(path, version))
-	return err
+	return store.DeleteBy(ctx, s, path, version)
 }
 
 func (s *Store) Multi(ctx context.Context, ops ...store.Op) ([]store.Result, error) {
