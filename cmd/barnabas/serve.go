@@ -93,6 +93,7 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 			zap.Duration("at most", time.Duration(c.ZooKeeperConnectionTimeoutMs)*time.Millisecond))
 	}
 	ctx := cmd.Context()
+	go stayAwake(ctx)
 	b, err := broker.Start(ctx, broker.Options{Config: static, Logger: logger})
 	if err != nil {
 		return startMistake(err)
