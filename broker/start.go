@@ -113,12 +113,17 @@ func (b *Broker) bind(context.Context) error {
 	return nil
 }
 
-// limits are what holds for every connection.
+// limits are what holds for every connection. The system sizes socket buffers itself, and better, unless the settings
+// say how large they are to be.
 func (b *Broker) limits(c *config.Broker) limits {
-	return limits{
-		requestMaxBytes: c.SocketRequestMaxBytes, idle: milliseconds(max(c.ConnectionsMaxIdleMs, 0)),
-		sendBuffer: c.SocketSendBufferBytes, receiveBuffer: c.SocketReceiveBufferBytes,
+	l := limits{requestMaxBytes: c.SocketRequestMaxBytes, idle: milliseconds(max(c.ConnectionsMaxIdleMs, 0))}
+	if _, given := b.settings.Static().Given("socket.send.buffer.bytes"); given {
+		l.sendBuffer = c.SocketSendBufferBytes
 	}
+	if _, given := b.settings.Static().Given("socket.receive.buffer.bytes"); given {
+		l.receiveBuffer = c.SocketReceiveBufferBytes
+	}
+	return l
 }
 
 // openStore connects to ZooKeeper, or opens the embedded store.
