@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"encoding/binary"
-
 	"barnabas/coordinator/group"
 	"barnabas/protocol/record"
 	"barnabas/storage"
@@ -57,7 +55,7 @@ func groupsFit(l *storage.Log, count int32) (bool, error) {
 				continue
 			}
 			if err := b.Each(adoptRead*64, func(r record.Record) error {
-				if g, ok := groupOf(r.Key); ok && group.PartitionFor(g, count) != l.Partition() {
+				if g, ok := group.OfKey(r.Key); ok && group.PartitionFor(g, count) != l.Partition() {
 					fits = false
 				}
 				return nil
@@ -71,16 +69,4 @@ func groupsFit(l *storage.Log, count int32) (bool, error) {
 		at = next
 	}
 	return fits, nil
-}
-
-// groupOf is the group of a key in __consumer_offsets: of an offset (versions 0 and 1) or of a group (2).
-func groupOf(key []byte) (string, bool) {
-	if len(key) < 4 || binary.BigEndian.Uint16(key) > 2 {
-		return "", false
-	}
-	n := int(binary.BigEndian.Uint16(key[2:]))
-	if n > len(key)-4 {
-		return "", false
-	}
-	return string(key[4 : 4+n]), true
 }

@@ -59,6 +59,22 @@ func (m *machine) record(g *group, assignments map[string][]byte) error {
 	return m.host.Write(runtime.Plain, runtime.Record{Key: groupKey(g.id), Value: groupValue(g, assignments)})
 }
 
+// OfKey is the group of a key in __consumer_offsets: that of an offset or of a group. A key that replay would skip, of a later
+// protocol or broken, has none.
+func OfKey(key []byte) (group string, ok bool) {
+	version, err := versionOf(key)
+	switch {
+	case err != nil:
+	case version >= 0 && version <= lastOffsetKey:
+		group, _, err = readOffsetKey(key)
+	case version == groupKeyOf:
+		group, err = readGroupKey(key)
+	default:
+		return "", false
+	}
+	return group, err == nil
+}
+
 // versionOf is the number that keys and values begin with.
 func versionOf(b []byte) (int16, error) {
 	if len(b) < 2 {
