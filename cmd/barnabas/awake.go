@@ -11,7 +11,7 @@ import (
 const (
 	// awakeNap is how long a nap takes: short of the 10 ms after which sysmon takes the processor from a goroutine in a system call.
 	awakeNap = 5 * time.Millisecond
-	// awakeLook is how often a quiet process looks whether it has work to do.
+	// awakeLook is how often the process looks whether it is at work.
 	awakeLook = 100 * time.Millisecond
 	// awakeShare is the share of one CPU above which the process is at work.
 	awakeShare = 0.02
@@ -24,35 +24,38 @@ const (
 // that naps in a system call holds a processor of the scheduler, so that the process never looks idle and sysmon backs off to 10 ms.
 // That processor is added to those of GOMAXPROCS. A quiet process does not nap.
 func stayAwake(ctx context.Context) {
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	a := awake{used: processorTime, nap: nap, look: time.NewTicker(awakeLook)}
-	defer a.look.Stop()
-	a.run(ctx)
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(before + 1)
+	defer runtime.GOMAXPROCS(before)
+	awake{used: processorTime, nap: nap, look: awakeLook}.run(ctx)
 }
 
 // An awake is stayAwake without the process: used gives the processor time so far.
 type awake struct {
 	used func() time.Duration
 	nap  func()
-	look *time.Ticker
+	look time.Duration
 }
 
-func (a *awake) run(ctx context.Context) {
-	for at, before := time.Now(), a.used(); ctx.Err() == nil; {
-		if time.Since(at) < awakeLook {
+func (a awake) run(ctx context.Context) {
+	for busy := false; ctx.Err() == nil; {
+		at, before := time.Now(), a.used()
+		if busy {
+			a.naps(ctx, at.Add(a.look))
+		} else {
 			select {
 			case <-ctx.Done():
-			case <-a.look.C:
+			case <-time.After(a.look):
 			}
-			continue
 		}
-		now, used := time.Now(), a.used()
-		busy := atWork(used-before, now.Sub(at))
-		at, before = now, used
-		for busy && ctx.Err() == nil && time.Since(at) < awakeLook {
-			a.nap()
-			runtime.Gosched() // a goroutine that the scheduler has not seen for 10 ms loses its processor
-		}
+		busy = atWork(a.used()-before, time.Since(at))
+	}
+}
+
+func (a awake) naps(ctx context.Context, until time.Time) {
+	for ctx.Err() == nil && time.Now().Before(until) {
+		a.nap()
+		runtime.Gosched() // a goroutine that the scheduler has not seen for 10 ms loses its processor
 	}
 }
 

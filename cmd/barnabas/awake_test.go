@@ -19,7 +19,7 @@ func TestAwakeNapsWhileAtWork(t *testing.T) {
 				cancel()
 			}
 		},
-		look: time.NewTicker(time.Millisecond),
+		look: time.Millisecond,
 	}
 	a.run(ctx)
 	if naps != 3 {
@@ -39,7 +39,7 @@ func TestAwakeLeavesAQuietProcessAlone(t *testing.T) {
 			return 0
 		},
 		nap:  func() { t.Error("a quiet process napped") },
-		look: time.NewTicker(time.Millisecond),
+		look: time.Millisecond,
 	}
 	a.run(ctx)
 }
