@@ -37,6 +37,13 @@ type coordinator struct {
 
 func nowhere(err *kerr.Error) coordinator { return coordinator{node: -1, port: -1, err: err} }
 
+// errNoTransactions is what whoever wants transactions is told. It is none of the errors after which clients ask again: a
+// producer that waits for a coordinator would do so until its patience ends, and then not know why.
+var errNoTransactions = kerr.UnsupportedVersion
+
+// noTransactions says it in words, which clients put into their exceptions.
+const noTransactions = "This broker does not support transactions yet."
+
 // FindCoordinator names the broker that coordinates a group. The topic of the offsets is created on first need, and waited for:
 // with Kafka, the first clients of a cluster are sent away until it is there.
 func (g *Groups) FindCoordinator(c *Call, req *kmsg.FindCoordinatorRequest) Reply {
@@ -59,7 +66,10 @@ func (g *Groups) found(req *kmsg.FindCoordinatorRequest, listener string) Respon
 	if req.Version < 4 {
 		at := g.find(req.Version, req.CoordinatorType, req.CoordinatorKey, listener)
 		message := "NONE"
-		if at.err != nil {
+		switch {
+		case req.CoordinatorType == transactionKey:
+			message = noTransactions
+		case at.err != nil:
 			message = at.err.Description
 		}
 		resp.NodeID, resp.Host, resp.Port, resp.ErrorCode, resp.ErrorMessage = at.node, at.host, at.port, number(at.err), &message
@@ -68,7 +78,10 @@ func (g *Groups) found(req *kmsg.FindCoordinatorRequest, listener string) Respon
 	for _, key := range req.CoordinatorKeys {
 		at := g.find(req.Version, req.CoordinatorType, key, listener)
 		message := ""
-		if req.CoordinatorType < groupKey || req.CoordinatorType > shareKey { // Kafka refuses such a request as a whole
+		switch {
+		case req.CoordinatorType == transactionKey:
+			message = noTransactions
+		case req.CoordinatorType < groupKey || req.CoordinatorType > shareKey: // Kafka refuses such a request as a whole
 			message = at.err.Description
 		}
 		resp.Coordinators = append(resp.Coordinators, kmsg.FindCoordinatorResponseCoordinator{Key: key, NodeID: at.node,
@@ -79,7 +92,9 @@ func (g *Groups) found(req *kmsg.FindCoordinatorRequest, listener string) Respon
 
 func (g *Groups) find(version int16, kind int8, key, listener string) coordinator {
 	switch {
-	case kind == transactionKey, kind == shareKey && version >= 6:
+	case kind == transactionKey:
+		return nowhere(errNoTransactions)
+	case kind == shareKey && version >= 6:
 		return nowhere(kerr.CoordinatorNotAvailable)
 	case kind != groupKey:
 		return nowhere(kerr.InvalidRequest)

@@ -142,7 +142,7 @@ func TestFindCoordinator(t *testing.T) {
 		code    int16
 		message string
 	}{
-		{4, 0, 0, ""}, {6, 0, 0, ""}, {4, 1, 15, ""}, {5, 2, 42, ""}, {6, 2, 15, ""}, {6, 3, 42, kerr.InvalidRequest.Description},
+		{4, 0, 0, ""}, {6, 0, 0, ""}, {4, 1, 35, noTransactions}, {5, 2, 42, ""}, {6, 2, 15, ""}, {6, 3, 42, kerr.InvalidRequest.Description},
 	} {
 		req := kmsg.NewPtrFindCoordinatorRequest()
 		req.CoordinatorType, req.CoordinatorKeys = c.kind, []string{"a", "", "a"}
@@ -154,6 +154,13 @@ func TestFindCoordinator(t *testing.T) {
 			if one.ErrorCode != c.code || *one.ErrorMessage != c.message || one.Key != req.CoordinatorKeys[i] || (one.NodeID == 1) != (c.code == 0) {
 				t.Errorf("v%d kind %d: %+v", c.version, c.kind, one)
 			}
+		}
+	}
+	for version := int16(1); version < 4; version++ {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.CoordinatorType, req.CoordinatorKey = 1, "a"
+		if r := ask[*kmsg.FindCoordinatorResponse](s, version, req); r.ErrorCode != 35 || *r.ErrorMessage != noTransactions || r.NodeID != -1 {
+			t.Errorf("v%d: %+v", version, r)
 		}
 	}
 	req := kmsg.NewPtrFindCoordinatorRequest()

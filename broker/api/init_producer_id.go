@@ -22,7 +22,7 @@ import (
 const producerIDWait = 5 * time.Second
 
 // InitProducerID gives a producer an id and the epoch 0. A producer without a transactional id that has an id gets a new
-// one all the same. Transactional ids have no coordinator.
+// one all the same. Transactional ids are refused (see errNoTransactions).
 func (f *Producers) InitProducerID(_ *Call, req *kmsg.InitProducerIDRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
@@ -61,5 +61,5 @@ func (f *Producers) refuse(req *kmsg.InitProducerIDRequest) *kerr.Error {
 	case req.TransactionTimeoutMillis <= 0 || int64(req.TransactionTimeoutMillis) > cmp.Or(f.MaxTimeout, defaultMaxTimeout):
 		return kerr.InvalidTransactionTimeout
 	}
-	return kerr.CoordinatorNotAvailable
+	return errNoTransactions
 }

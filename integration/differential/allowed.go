@@ -81,7 +81,7 @@ var rules = []Rule{
 	{API: 32, Path: `.*\[zookeeper\.connect\].*`,
 		Reason: "zookeeper.connect is what the broker was started with, and null for one that stands alone."},
 	{API: 9, Unasked: true, Reason: "OffsetFetch v1 has no place for an error of the group: each partition asked for carries it. Apache Kafka answers without topics then."},
-	{API: 10, Unasked: true, Reason: "Coordinators of transactions and share groups do not exist yet: COORDINATOR_NOT_AVAILABLE (15)."},
+	{API: 10, Unasked: true, Reason: "Transactions are not built yet: their coordinator is answered UNSUPPORTED_VERSION (35) with a message, and so is InitProducerId with a transactional id, so that producers fail at once. (librdkafka asks again until the time given to init_transactions is over.)"},
 	{API: 10, Unasked: true, Reason: "What is answered is ready: the first FindCoordinator creates __consumer_offsets and answers when it is led; Apache Kafka answers COORDINATOR_NOT_AVAILABLE (15) first."},
 	{API: 11, Unasked: true, Reason: "A waiting JoinGroup or SyncGroup that another request of the same member overtakes is answered REBALANCE_IN_PROGRESS (27), and the waiting SyncGroup of a member that is removed UNKNOWN_MEMBER_ID (25); Apache Kafka never answers them."},
 	{API: 11, Unasked: true, Reason: "A rebalance whose members all have a rebalance timeout of 0 waits a second for somebody to join; Apache Kafka begins anew at once, over and over."},
