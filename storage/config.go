@@ -18,8 +18,8 @@ type Config struct {
 
 	Compact, Delete bool // cleanup.policy
 
-	// Preallocate is accepted for its name's sake: files grow by appends, which costs no more here, and a preallocated
-	// file is cut to its content when it is sealed or closed anyway.
+	// Preallocate (preallocate) gives a new .log file the size SegmentBytes at once; it is cut to its content when the
+	// segment is sealed or closed. A change counts from the next new file on.
 	Preallocate bool
 
 	ProducerExpirationMs int64 // producer.id.expiration.ms

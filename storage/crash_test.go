@@ -116,8 +116,9 @@ func (f *life) err() error {
 	return nil
 }
 
-func newLife(t failer, fsys func(vfs.FS) vfs.FS) *life {
+func newLife(t failer, preallocate bool, fsys func(vfs.FS) vfs.FS) *life {
 	f := &life{bench: newBench(t)}
+	f.config.Preallocate = preallocate
 	f.config.RetentionBytes = 2500
 	f.config.FileDeleteDelayMs = 0
 	if fsys != nil {
@@ -142,6 +143,12 @@ type instant struct {
 
 // TestCrashEverywhere kills the process, and the machine, before every single change of the disk, and recovers.
 func TestCrashEverywhere(t *testing.T) {
+	for _, preallocate := range []bool{false, true} {
+		t.Run(fmt.Sprint("preallocate ", preallocate), func(t *testing.T) { crashEverywhere(t, preallocate) })
+	}
+}
+
+func crashEverywhere(t *testing.T, preallocate bool) {
 	var f *life
 	var instants []instant
 	n := 0
@@ -175,7 +182,7 @@ func TestCrashEverywhere(t *testing.T) {
 		}
 		return nil
 	}
-	f = newLife(t, func(fs vfs.FS) vfs.FS { return vfs.WithHook(fs, note) })
+	f = newLife(t, preallocate, func(fs vfs.FS) vfs.FS { return vfs.WithHook(fs, note) })
 	for i, step := range f.steps() {
 		if err := step(); err != nil {
 			t.Fatalf("step %d: %v", i, err)
@@ -256,15 +263,21 @@ func trimTo(batches []record.Batch, end int64) []record.Batch {
 // TestDiskErrorEverywhere lets every single access to the disk fail, once (the disk seems fine again afterwards, which must
 // not be believed). The log must say so, stay offline, and on a good disk have everything that it acknowledged.
 func TestDiskErrorEverywhere(t *testing.T) {
+	for _, preallocate := range []bool{false, true} {
+		t.Run(fmt.Sprint("preallocate ", preallocate), func(t *testing.T) { diskErrorEverywhere(t, preallocate) })
+	}
+}
+
+func diskErrorEverywhere(t *testing.T, preallocate bool) {
 	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 		for at := 1; ; at++ {
 			var mu sync.Mutex
 			n, hit, armed := 0, "", false
-			f := newLife(t, func(fsys vfs.FS) vfs.FS {
+			f := newLife(t, preallocate, func(fsys vfs.FS) vfs.FS {
 				return vfs.WithHook(fsys, func(op vfs.Op, name string) error {
 					mu.Lock()
 					defer mu.Unlock()
-					if !armed || op == vfs.OpClose || cause == syscall.ENOSPC && op != vfs.OpWrite && op != vfs.OpCreate {
+					if !armed || op == vfs.OpClose || cause == syscall.ENOSPC && op != vfs.OpWrite && op != vfs.OpCreate && op != vfs.OpTruncate {
 						return nil
 					}
 					if n++; n != at {
@@ -336,7 +349,7 @@ func (f *life) offline(t *testing.T, where string, failed, cause error) {
 
 // A start that cannot read the disk fails, and does not take what it cannot read for empty.
 func TestDiskErrorAtStart(t *testing.T) {
-	f := newLife(t, nil)
+	f := newLife(t, true, nil)
 	if step, err := f.run(); err != nil {
 		t.Fatal(step, err)
 	}

@@ -33,10 +33,14 @@
 //	------------------------------------------------------------------------------------------------------------------------
 //	mkdir, create of the first .log     an empty .log; machine: perhaps nothing an empty log
 //	partition.metadata (first time)     unsynced; machine: empty or missing     the id is unknown until the leader tells it
+//	   preallocation of it              zeros behind the batches; machine: or    cuts what is no batch
+//	                                    the old size
 //	pwrite of a batch, whole            process: all; machine: any prefix       keeps whole batches, cuts the rest
 //	pwrite of a batch, torn             part of a batch behind whole ones       cuts the part
 //	index entry                         memory only                             rebuilt by the scan
-//	roll: create of the next .log       old segment without index files, an     scans both from R on; the new one may be
+//	roll: cut of a preallocated .log    machine: zeros may be behind it again   cuts them, and what lies behind goes; with R
+//	                                                                            at its very end: has no index files, repaired
+//	   create of the next .log          old segment without index files, an     scans both from R on; the new one may be
 //	                                    empty new one; no snapshot yet          missing (machine): the old one is active
 //	                                                                            again; or the old one has lost its end while
 //	                                                                            the new one is there: what lies behind goes
@@ -59,7 +63,7 @@
 //	   leader-epoch-checkpoint          epochs beyond the end                   dropped at load
 //	   removal of snapshots             snapshots beyond the end                removed at load
 //	truncate fully, before the create   no .log, log dir's start checkpoint     empty at the checkpointed start
-//	close: indexes, snapshot, R         all there, no clean-shutdown mark yet   scans from R; nothing is lost
+//	close: cut, indexes, snapshot, R    all there, no clean-shutdown mark yet   scans from R; nothing is lost
 //	clean-shutdown mark (Manager)       complete                                nothing: opened without a scan
 //
 // A failed write or sync takes the log offline for good (DiskError): what the page cache holds then is anybody's guess, and

@@ -176,9 +176,9 @@ func (l *Log) writeDurably(name string, data []byte) error {
 	return nil
 }
 
-// Close leaves the directory as a clean stop does, so that the next start needs no scan: everything durable, index files
-// cut to their entries, the time index closed, the producers noted at the log's end. Appends are refused from its
-// beginning on; readers finish with what they hold.
+// Close leaves the directory as a clean stop does, so that the next start needs no scan: everything durable, the .log file
+// cut to its batches and the index files to their entries, the time index closed, the producers noted at the log's end.
+// Appends are refused from its beginning on; readers finish with what they hold.
 func (l *Log) Close() error {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
@@ -192,6 +192,7 @@ func (l *Log) Close() error {
 	if d := l.failure.Load(); d != nil {
 		err = d
 	} else if active.onDisk {
+		err = l.trimFile(active)
 		l.takeSnapshot(l.end.Load())
 	}
 	l.mu.Unlock()

@@ -19,6 +19,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(two), []byte{}, []byte{}, []byte{}, true)
 	f.Add([]byte(two), []byte{0, 0, 0, 3, 0, 0, 0, 100}, make([]byte, 12), make([]byte, 34), false)
 	f.Add(append(legacy, two...), make([]byte, 16), []byte{1}, []byte{2}, true)
+	f.Add(append([]byte(two), make([]byte, 200)...), []byte{}, []byte{}, []byte{}, false)
 	f.Add(append([]byte(two), 0, 0, 0), []byte{0xff}, []byte("rubbish"), []byte{}, true)
 	f.Fuzz(func(t *testing.T, log, idx, times, snap []byte, clean bool) {
 		b := newBench(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -41,6 +42,7 @@ func TestModel(t *testing.T) {
 		b.config.SegmentBytes = rapid.IntRange(400, 3000).Draw(rt, "segment.bytes")
 		b.config.IndexIntervalBytes = rapid.IntRange(1, 600).Draw(rt, "index.interval.bytes")
 		b.config.IndexBytes = rapid.SampledFrom([]int{36, 120, 1 << 20}).Draw(rt, "segment.index.bytes")
+		b.config.Preallocate = rapid.Bool().Draw(rt, "preallocate")
 		m := &model{T: rt, b: b, ts: t0, gappy: rapid.Bool().Draw(rt, "gaps")}
 		b.open(nil)
 		defer func() { b.log.Abandon() }()
@@ -57,6 +59,7 @@ func TestModel(t *testing.T) {
 			"truncate":      m.truncate,
 			"truncate full": m.truncateFully,
 			"retain":        m.retain,
+			"preallocate":   m.preallocate,
 			"sync":          m.sync,
 			"checkpoint":    func(*rapid.T) { m.recovery = b.log.RecoveryPoint() },
 			"find time":     m.findTime,
@@ -103,6 +106,10 @@ func (m *model) check(t *rapid.T) {
 		if n := l.Size(max(from, m.start), m.end, 1<<30); n < len(want[len(want)-1]) {
 			t.Fatalf("size from %d to %d is %d", from, m.end, n)
 		}
+	}
+	// Every file ends where its segment does, but for the active one, which may be preallocated.
+	if n := m.fileBytes(); n < l.Bytes() || n > l.Bytes()+3000 {
+		t.Fatalf("%d bytes in %d segments, %d in their files", l.Bytes(), l.Segments(), n)
 	}
 	if len(m.b.disk) > 0 {
 		t.Fatal(m.b.disk[0])
@@ -364,6 +371,26 @@ func (m *model) retain(t *rapid.T) {
 	m.start = l.Start()
 }
 
+// preallocate changes the setting while the log runs.
+func (m *model) preallocate(t *rapid.T) {
+	m.b.config.Preallocate = !m.b.config.Preallocate
+	m.b.config.SegmentBytes = rapid.IntRange(400, 3000).Draw(t, "segment.bytes")
+	m.b.log.SetConfig(m.b.config)
+}
+
+// fileBytes is the size of all .log files.
+func (m *model) fileBytes() (n int64) {
+	infos, _ := m.b.mem.ReadDir("/data/t-0")
+	for _, info := range infos {
+		if filepath.Ext(info.Name) == ".log" {
+			st, err := m.b.mem.Stat(filepath.Join("/data/t-0", info.Name))
+			must(m.b.t, err)
+			n += st.Size
+		}
+	}
+	return n
+}
+
 func (m *model) sync(t *rapid.T) {
 	if m.end == 0 {
 		return
@@ -396,6 +423,9 @@ func (m *model) stop(t *rapid.T) {
 		t.Fatal("appended to a closed log", err)
 	}
 	m.b.background()
+	if n := m.fileBytes(); n != m.b.log.Bytes() {
+		t.Fatalf("%d bytes in the segments, %d in their files after a clean stop", m.b.log.Bytes(), n)
+	}
 	m.reopen(t, true)
 	if m.b.log.End() != m.end {
 		t.Fatalf("end %d after a clean stop, want %d", m.b.log.End(), m.end)

@@ -117,8 +117,9 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 	valid, end := int64(0), s.base
 	s.gaps = false
 	var bad error
+	padded := false
 	err = s.mapped(func(b []byte) error {
-		return walkBytes(b, 0, size, func(e entry, b []byte) bool {
+		err := walkBytes(b, 0, size, func(e entry, b []byte) bool {
 			if bad = ld.admit(s, e, b, end); bad != nil {
 				return false
 			}
@@ -133,6 +134,8 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 			valid, end = e.pos+e.size, e.last+1
 			return true
 		})
+		padded = padding(b[valid:])
+		return err
 	})
 	if err == nil {
 		err = bad
@@ -141,8 +144,11 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 		return 0, false, err
 	}
 	if valid < size {
-		ld.logger.Warn("corruption in a segment, cutting it", zap.Stringer("log", ld), zap.Int64("base", s.base),
-			zap.Int64("bytes", size-valid), zap.Int64("end", end), zap.Error(err))
+		log, why := ld.logger.Warn, "corruption in a segment, cutting it"
+		if padded && ld.c.Preallocate {
+			log, why = ld.logger.Info, "cutting a segment to its batches"
+		}
+		log(why, zap.Stringer("log", ld), zap.Int64("base", s.base), zap.Int64("bytes", size-valid), zap.Int64("end", end), zap.Error(err))
 		if err := ld.cutFile(s, valid); err != nil {
 			return 0, false, err
 		}
@@ -156,6 +162,12 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 	lv.tail.add(end, valid)
 	s.live.Store(lv)
 	return end, valid == size, nil
+}
+
+// padding says that b may be what a preallocated file has behind its batches: it begins with zeros.
+func padding(b []byte) bool {
+	b = b[:min(len(b), headerSize)]
+	return len(b) > 0 && !slices.ContainsFunc(b, func(c byte) bool { return c != 0 })
 }
 
 // admit says why a batch cannot stay.

@@ -42,19 +42,46 @@ func (l *Log) materialise(s *segment) error {
 	return l.createFile(s)
 }
 
-// createFile makes an empty .log file for an empty segment and gives it live indexes.
+// createFile makes an empty .log file for an empty segment, preallocated if the settings say so, and gives it live indexes.
 func (l *Log) createFile(s *segment) error {
+	c := l.config.Load()
 	f, err := l.fs.Create(s.path(logSuffix))
 	if err != nil {
 		return l.fail("create", err)
 	}
+	if c.Preallocate {
+		// The size only, as in Kafka: blocks come with the writes, so a full disk is noticed by an append.
+		if err := f.Truncate(int64(c.SegmentBytes)); err != nil {
+			_ = f.Close()
+			return l.fail("preallocation", err)
+		}
+		s.padded = true
+	}
 	l.files.files.put(&s.file, &handle{file: f}).release()
 	s.onDisk = true
 	s.newest.set(index.NoTimestamp, s.base)
-	lv := newLive(s.base, l.config.Load())
+	lv := newLive(s.base, c)
 	lv.tail.add(s.base, 0)
 	s.live.Store(lv)
 	l.dirDirty = true
+	return nil
+}
+
+// trimFile cuts a preallocated file to the segment's bytes. It is durable after the segment's next sync.
+func (l *Log) trimFile(s *segment) error {
+	if !s.padded {
+		return nil
+	}
+	h, err := s.acquire()
+	if err != nil {
+		return l.fail("open", err)
+	}
+	err = h.file.Truncate(s.size.Load())
+	h.release()
+	if err != nil {
+		return l.fail("trim", err)
+	}
+	s.padded = false
 	return nil
 }
 
@@ -126,6 +153,11 @@ func (l *Log) roll(base int64) (*segment, error) {
 		old.live.Store(newLive(base, l.config.Load())) // was full for being of no size at all
 		old.live.Load().tail.add(base, 0)
 		return old, nil
+	}
+	// Before anything lies behind: recovery takes a segment that ends in zeros for one that has lost its end, and has the
+	// next ones removed.
+	if err := l.trimFile(old); err != nil {
+		return nil, err
 	}
 	if lv := old.live.Load(); lv != nil {
 		l.closeTimes(old, lv)

@@ -86,6 +86,9 @@ func (s *script) run(d *datadriven.TestData) {
 		s.config.FileDeleteDelayMs = arg(d, "file.delete.delay.ms", s.config.FileDeleteDelayMs)
 		s.config.FlushMessages = arg(d, "flush.messages", s.config.FlushMessages)
 		s.config.FlushMs = arg(d, "flush.ms", s.config.FlushMs)
+		if d.HasArg("preallocate") {
+			s.config.Preallocate = text(d, "preallocate") == "true"
+		}
 		if s.log != nil {
 			s.log.SetConfig(s.config)
 		}
@@ -168,6 +171,8 @@ func (s *script) run(d *datadriven.TestData) {
 		s.log.Abandon()
 		s.mem = s.mem.CrashClone(vfs.Crash{Process: true})
 		s.fs = s.mem
+	case "sync-names":
+		must(s.t, s.mem.SyncDir("/data/t-0"))
 	case "power-loss":
 		s.log.Abandon()
 		s.mem = s.mem.CrashClone(vfs.Crash{})

@@ -18,8 +18,8 @@ type segment struct {
 	base    int64
 	created int64 // ms; when it was made or opened
 
-	// size is how many bytes of the file are published. On append it is stored after the bytes are written and before
-	// the log's end rises.
+	// size is how many bytes of the file are published; the file itself may be longer, see padded. On append it is stored
+	// after the bytes are written and before the log's end rises.
 	size atomic.Int64
 
 	// live are the indexes in memory: of an active segment from the first append on, and of a sealed one until its index
@@ -39,6 +39,7 @@ type segment struct {
 
 	// The rest is the writer's, under Log.mu.
 	onDisk     bool  // the files exist
+	padded     bool  // the file was preallocated: zeros may lie behind size
 	sinceIndex int   // bytes since the last index entry
 	firstTime  int64 // largest timestamp of the first batch, valid if firstKnown
 	firstKnown bool

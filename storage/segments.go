@@ -27,7 +27,7 @@ func (v segments) end(i int, logEnd int64) int64 {
 // with is the list with one more behind it.
 func (v segments) with(s *segment) segments { return append(v[:len(v):len(v)], s) }
 
-// bytes is the size of all .log files.
+// bytes is the size of all segments, without what their files are padded with.
 func (v segments) bytes() int64 {
 	n := int64(0)
 	for _, s := range v {

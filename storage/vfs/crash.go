@@ -11,7 +11,8 @@ import (
 type Crash struct {
 	// Process: only the process died, the machine lives; everything written is there.
 	Process bool
-	// Rand, when the machine died, tears: each file that grew since its last Sync keeps a random part of the growth, and
+	// Rand, when the machine died, tears: each file that grew since its last Sync keeps a random part of the growth, one
+	// that was cut or written in place has by chance its old or its new size and the new bytes up to a random place, and
 	// each directory by chance its newest names or the durable ones. Nil loses all that was not made durable.
 	Rand *rand.Rand
 }
@@ -44,9 +45,18 @@ func (c Crash) content(n *memNode) []byte {
 	switch {
 	case c.Process:
 		return bytes.Clone(n.data)
-	case c.Rand == nil || !bytes.HasPrefix(n.data, n.durable):
+	case c.Rand == nil:
 		return bytes.Clone(n.durable)
+	case bytes.HasPrefix(n.data, n.durable):
+		grown := len(n.data) - len(n.durable)
+		return bytes.Clone(n.data[:len(n.durable)+c.Rand.IntN(grown+1)])
 	}
-	grown := len(n.data) - len(n.durable)
-	return bytes.Clone(n.data[:len(n.durable)+c.Rand.IntN(grown+1)])
+	size := len(n.durable)
+	if c.Rand.IntN(2) == 0 {
+		size = len(n.data)
+	}
+	torn := make([]byte, size)
+	copy(torn, n.durable)
+	copy(torn, n.data[:c.Rand.IntN(len(n.data)+1)])
+	return torn
 }
