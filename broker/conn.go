@@ -30,6 +30,8 @@ const (
 // served ends the connection once the requests before it are answered.
 type conn struct {
 	id     uint64
+	ctx    context.Context // of this connection; cancel ends it, and with it the connection
+	cancel context.CancelFunc
 	socket net.Conn
 	server *server
 	client api.Call // what all calls of this connection have in common
@@ -46,7 +48,9 @@ type conn struct {
 	// readBy and writeBy are the socket's deadlines (Unix nanoseconds), renewed only when some of the idle time has
 	// passed since they were set.
 	readBy, writeBy int64
-	wroteAt         atomic.Int64 // when something was last written (Unix nanoseconds), for the reader to know
+	// readAt and wroteAt are when the connection last turned to reading, and when it wrote (Unix nanoseconds), while it has
+	// an idle time.
+	readAt, wroteAt atomic.Int64
 }
 
 type owedReply struct {
@@ -56,16 +60,21 @@ type owedReply struct {
 	flexible      bool
 }
 
-func newConn(s *server, socket net.Conn, id uint64) *conn {
+// newConn makes a connection that ends with the context; it must be served or cancelled.
+func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 	c := &conn{id: id, socket: socket, server: s, sender: protocol.NewSender(socket)}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	now := s.clock.Now().UnixNano()
+	c.wroteAt.Store(now)
+	c.readAt.Store(now)
 	c.frames = protocol.NewFrameReader(idleReader{c, protocol.NewReceiver(socket)}, s.limits.requestMaxBytes)
 	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
 	return c
 }
 
 // serve runs the connection to its end.
-func (c *conn) serve(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+func (c *conn) serve() {
+	ctx, cancel := c.ctx, c.cancel
 	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
 	var writer sync.WaitGroup
 	for {
@@ -265,6 +274,9 @@ func (c *conn) renew(by *int64, set func(time.Time) error) int64 {
 	return now.UnixNano()
 }
 
+// lastUsed is when something last moved here (Unix nanoseconds).
+func (c *conn) lastUsed() int64 { return max(c.readAt.Load(), c.wroteAt.Load()) }
+
 // idleReader reads from the socket and ends a connection that has been idle for too long; one that waits for an answer, or
 // has just had one, is not idle.
 type idleReader struct {
@@ -274,7 +286,7 @@ type idleReader struct {
 
 func (r idleReader) Read(b []byte) (int, error) {
 	for {
-		r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
+		r.c.readAt.Store(r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline))
 		if n, err := r.socket.Read(b); !r.waits(n, err) {
 			return n, err
 		}
@@ -283,7 +295,7 @@ func (r idleReader) Read(b []byte) (int, error) {
 
 func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
 	for {
-		r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
+		r.c.readAt.Store(r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline))
 		if n, err := r.socket.ReadBorrowed(borrow, giveBack); !r.waits(n, err) {
 			return n, err
 		}

@@ -279,7 +279,8 @@ func TestAResponseThatCannotBeEncodedCostsItsConnection(t *testing.T) {
 	d := serveData(t, 1, nil)
 	client, socket := net.Pipe()
 	defer client.Close()
-	c := newConn(d.server, socket, 1)
+	c := newConn(t.Context(), d.server, socket, 1)
+	defer c.cancel()
 	if err := c.respond(owedReply{key: 3, reply: api.Done(unspeakable{})}, unspeakable{}); !errors.Is(err, api.ErrPanic) {
 		t.Fatal(err)
 	}
@@ -303,14 +304,16 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 }
 
 func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
-	d := serveData(t, 1, func(s *server) { s.crowd.set(100, 2, nil) })
+	d := serveData(t, 1, func(s *server) { s.crowd.set(crowdOf(100, 2)) })
 	a, b, v := dial(t, d.addr), dial(t, d.addr), kmsg.NewPtrApiVersionsRequest()
 	for _, w := range []*wire{a, b} {
 		w.send(v)
 		w.receive(v, 0)
 	}
 	dial(t, d.addr).wantClosed()
-	d.server.crowd.set(100, 2, map[netip.Addr]int{netip.MustParseAddr("127.0.0.1"): 3})
+	more := crowdOf(100, 2)
+	more.overrides = map[netip.Addr]int{netip.MustParseAddr("127.0.0.1"): 3}
+	d.server.crowd.set(more)
 	c := dial(t, d.addr)
 	c.send(v)
 	c.receive(v, 0)
@@ -318,7 +321,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 
 // max.connections holds newcomers back until somebody leaves, as Kafka's acceptor does.
 func TestConnectionsOfTheBrokerAreBounded(t *testing.T) {
-	d := serveData(t, 1, func(s *server) { s.crowd.set(1, 100, nil) })
+	d := serveData(t, 1, func(s *server) { s.crowd.set(crowdOf(1, 100)) })
 	a, b, v := dial(t, d.addr), dial(t, d.addr), kmsg.NewPtrApiVersionsRequest()
 	a.send(v)
 	a.receive(v, 0)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -15,6 +16,12 @@ import (
 	"barnabas/storage"
 	"barnabas/storage/clock"
 )
+
+// crowdOf are limits of a broker with one listener, and no limit of rate.
+func crowdOf(most, perIP int) crowdLimits {
+	return crowdLimits{max: most, maxPerIP: perIP, rate: math.MaxInt32,
+		listeners: map[string]config.ListenerLimits{"PLAINTEXT": {MaxConnections: most, MaxConnectionCreationRate: math.MaxInt32}}}
+}
 
 // still is a picture of the cluster that does not change.
 type still struct{ img *cluster.Image }
@@ -45,7 +52,7 @@ func serveData(t testing.TB, n int, edit func(*server)) *dataServer {
 		t.Fatal(err)
 	}
 	partitions := replication.NewManager(replication.Options{Self: 1, Logs: logs, Clock: clock.Real, Settings: topics.get})
-	socket, err := listen("127.0.0.1", 0)
+	socket, err := listen("127.0.0.1", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +76,7 @@ func serveData(t testing.TB, n int, edit func(*server)) *dataServer {
 		listener: "PLAINTEXT", socket: socket, clock: clock.Real, log: zaptest.NewLogger(t),
 		routes: api.NewRoutes(&api.Versions{Images: images, Self: 1}, data, &api.Topology{Images: images}),
 		limits: limits{requestMaxBytes: 1 << 20, idle: time.Minute},
-		crowd:  newCrowd(100, 100, nil),
+		crowd:  newCrowd(clock.Real, "PLAINTEXT", 11, time.Second, crowdOf(100, 100)),
 	}
 	if edit != nil {
 		edit(s)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"barnabas/broker/api"
 	"barnabas/storage/clock"
@@ -50,13 +51,33 @@ type server struct {
 
 var connectionIDs atomic.Uint64
 
-// listen binds an address. An empty host is every interface, IPv4 and IPv6.
-func listen(host string, port int) (net.Listener, error) {
+// listen binds an address. An empty host is every interface, IPv4 and IPv6. backlog is how many connections may wait to be
+// accepted, 0 for as many as the system allows, which is the most in any case.
+func listen(host string, port, backlog int) (net.Listener, error) {
 	socket, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	if backlog > 0 {
+		if err := setBacklog(socket.(*net.TCPListener), backlog); err != nil {
+			socket.Close()
+			return nil, fmt.Errorf("listen: backlog of %d: %w", backlog, err)
+		}
+	}
 	return socket, nil
+}
+
+// setBacklog listens anew on a socket that listens already, which changes nothing but its backlog: net has no other way.
+func setBacklog(socket *net.TCPListener, backlog int) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), backlog) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // run accepts until the context ends, then waits for the connections to end.
@@ -82,20 +103,27 @@ func (s *server) run(ctx context.Context) {
 	s.conns.Wait()
 }
 
+// accept runs a connection once it may come in; until then no other of the listener is accepted.
 func (s *server) accept(ctx context.Context, socket net.Conn) {
-	from := remoteAddr(socket)
-	if !s.crowd.enter(ctx, from) {
-		s.log.Info("connection refused: too many from this address (max.connections.per.ip)", zap.Stringer("client", from))
+	c := newConn(ctx, s, socket, connectionIDs.Add(1))
+	g := &guest{listener: s.listener, from: c.client.Client, lastUsed: c.lastUsed, leave: func() {
+		s.log.Info("connection closed: too many (max.connections)", zap.String("listener", s.listener), zap.Stringer("client", c.client.Client))
+		c.cancel()
+	}}
+	if err := s.crowd.enter(ctx, g); err != nil {
+		if ctx.Err() == nil {
+			s.log.Info("connection refused", zap.Stringer("client", g.from), zap.Error(err))
+		}
+		c.cancel()
 		socket.Close()
 		return
 	}
 	if tcp, ok := socket.(*net.TCPConn); ok {
 		s.limits.size(tcp)
 	}
-	c := newConn(s, socket, connectionIDs.Add(1))
 	s.conns.Go(func() {
-		defer s.crowd.leave(from)
-		c.serve(ctx)
+		defer s.crowd.exit(g)
+		c.serve()
 	})
 }
 
@@ -104,74 +132,4 @@ func remoteAddr(socket net.Conn) netip.Addr {
 		return a.Addr().Unmap()
 	}
 	return netip.IPv4Unspecified()
-}
-
-// crowd counts the connections of a broker, over all listeners.
-type crowd struct {
-	mu    sync.Mutex // guards all below
-	now   int
-	max   int
-	perIP map[netip.Addr]int
-	// maxPerIP and its exceptions are max.connections.per.ip and .overrides.
-	maxPerIP  int
-	overrides map[netip.Addr]int
-	left      chan struct{} // closed and replaced when a connection leaves
-}
-
-func newCrowd(maxAll, maxPerIP int, overrides map[netip.Addr]int) *crowd {
-	return &crowd{max: maxAll, maxPerIP: maxPerIP, overrides: overrides, perIP: map[netip.Addr]int{}, left: make(chan struct{})}
-}
-
-// set changes the limits; connections that are there stay.
-func (c *crowd) set(maxAll, maxPerIP int, overrides map[netip.Addr]int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.max, c.maxPerIP, c.overrides = maxAll, maxPerIP, overrides
-	c.wakeLocked()
-}
-
-// enter counts a connection in. It is false when its address has too many; when the broker has too many it waits for
-// one to leave, as Kafka's acceptor does.
-func (c *crowd) enter(ctx context.Context, from netip.Addr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	limit, special := c.overrides[from]
-	if !special {
-		limit = c.maxPerIP
-	}
-	if c.perIP[from] >= limit {
-		return false
-	}
-	for c.now >= c.max {
-		left := c.left
-		c.mu.Unlock()
-		select {
-		case <-left:
-		case <-ctx.Done():
-		}
-		c.mu.Lock()
-		if ctx.Err() != nil {
-			return false
-		}
-	}
-	c.now++
-	c.perIP[from]++
-	return true
-}
-
-func (c *crowd) leave(from netip.Addr) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now--
-	if c.perIP[from]--; c.perIP[from] <= 0 {
-		delete(c.perIP, from)
-	}
-	c.wakeLocked()
-}
-
-func (c *crowd) wakeLocked() {
-	if c.now < c.max {
-		close(c.left)
-		c.left = make(chan struct{})
-	}
 }

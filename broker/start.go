@@ -87,16 +87,21 @@ func flushCheck(c *config.Broker) time.Duration {
 // bind opens the listeners, which nobody accepts on yet.
 func (b *Broker) bind(context.Context) error {
 	c := b.settings.Broker()
-	overrides, err := perIPOverrides(c)
+	limits, err := crowdLimitsOf(c)
 	if err != nil {
 		return err
 	}
-	b.crowd = newCrowd(c.MaxConnections, c.MaxConnectionsPerIP, overrides)
+	b.crowd = newCrowd(b.clock, c.InterBrokerListener, c.QuotaWindowNum, time.Duration(c.QuotaWindowSizeSeconds)*time.Second, limits)
+	// As with its buffers, the system sizes a socket's backlog better unless the settings say what it is to be.
+	backlog := 0
+	if _, given := b.settings.Static().Given("socket.listen.backlog.size"); given {
+		backlog = c.SocketListenBacklogSize
+	}
 	for _, l := range c.Listeners {
 		if l.Protocol != config.Plaintext {
 			return fmt.Errorf("listener %s: security protocol %s is not served, only %s is", l, l.Protocol, config.Plaintext)
 		}
-		socket, err := listen(l.Host, l.Port)
+		socket, err := listen(l.Host, l.Port, backlog)
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l, err)
 		}
@@ -106,8 +111,8 @@ func (b *Broker) bind(context.Context) error {
 		})
 	}
 	b.settings.OnChange(func(_, c *config.Broker) {
-		if overrides, err := perIPOverrides(c); err == nil {
-			b.crowd.set(c.MaxConnections, c.MaxConnectionsPerIP, overrides)
+		if limits, err := crowdLimitsOf(c); err == nil {
+			b.crowd.set(limits)
 		}
 	})
 	return nil
@@ -435,6 +440,13 @@ func (b *Broker) dirFailed(dir string, err error) {
 	if _, err := b.store.Create(b.ctx, store.LogDirEventPrefix, store.EncodeLogDirEvent(b.self), store.Sequential); err != nil {
 		b.log.Warn("cannot tell the controller of the failed log dir", zap.Error(err))
 	}
+}
+
+// crowdLimitsOf are the limits of connections that the settings say.
+func crowdLimitsOf(c *config.Broker) (crowdLimits, error) {
+	overrides, err := perIPOverrides(c)
+	return crowdLimits{max: c.MaxConnections, maxPerIP: c.MaxConnectionsPerIP, overrides: overrides,
+		rate: c.MaxConnectionCreationRate, listeners: c.ListenerLimits}, err
 }
 
 // perIPOverrides resolves the names of max.connections.per.ip.overrides.

@@ -14,7 +14,7 @@ type Broker struct {
 	Rack                     *string `config:"broker.rack"`
 
 	// Listeners. InterBrokerListener is the name of the listener that brokers use among themselves; ControlPlaneListener
-	// is "" when there is none of its own. Both are checked, but nobody uses them while brokers do not talk to each other.
+	// is "" when there is none of its own; it is checked, but nobody uses it while brokers do not talk to each other.
 	Listeners            []Listener `from:"listeners,listener.security.protocol.map"`
 	Advertised           []Listener `from:"advertised.listeners"`
 	InterBrokerListener  string
@@ -28,6 +28,14 @@ type Broker struct {
 	MaxConnectionsPerIP      int   `config:"max.connections.per.ip"`
 	// MaxConnectionsPerIPOverrides holds host names and addresses as the setting writes them.
 	MaxConnectionsPerIPOverrides map[string]int `from:"max.connections.per.ip.overrides"`
+	MaxConnectionCreationRate    int            `config:"max.connection.creation.rate"` // connections a second
+	// ListenerLimits are those of each listener, by its name: its own, else the broker's.
+	ListenerLimits map[string]ListenerLimits
+	// The rate of new connections is measured over as many windows of so many seconds.
+	QuotaWindowNum          int   `config:"quota.window.num"`
+	QuotaWindowSizeSeconds  int64 `config:"quota.window.size.seconds"`
+	SocketListenBacklogSize int   `config:"socket.listen.backlog.size"`     // connections that wait to be accepted
+	QueuedMaxRequestBytes   int64 `config:"queued.max.request.bytes,inert"` // zero or less: no bound
 
 	// The coordination store. ZooKeeperConnect is "" when the broker is alone.
 	ZooKeeperConnect             string `config:"zookeeper.connect"`
@@ -86,6 +94,12 @@ type Broker struct {
 
 	// TopicDefaults are the settings of a topic that has none of its own.
 	TopicDefaults Topic
+}
+
+// ListenerLimits are the limits that a listener may have of its own, behind the prefix listener.name.<name>.
+type ListenerLimits struct {
+	MaxConnections            int // max.connections
+	MaxConnectionCreationRate int // max.connection.creation.rate, connections a second
 }
 
 // Alone says that the broker is a cluster of one with its store embedded.

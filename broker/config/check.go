@@ -67,6 +67,7 @@ func crossCheck(v view) (*Broker, []*Conflict) {
 	c.replication()
 	c.listeners(b)
 	c.sockets(b)
+	c.listenerLimits(b)
 	c.topics()
 	if len(c.found) > 0 {
 		return nil, c.found
@@ -255,6 +256,16 @@ func (c *checker) sockets(b *Broker) {
 		c.require(delay < b.ConnectionsMaxIdleMs, []string{"connection.failed.authentication.delay.ms", "connections.max.idle.ms"},
 			"connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d to prevent failed authentication responses from timing out",
 			delay, b.ConnectionsMaxIdleMs)
+	}
+}
+
+// listenerLimits reads what each listener may have of its own.
+func (c *checker) listenerLimits(b *Broker) {
+	b.ListenerLimits = make(map[string]ListenerLimits, len(b.Listeners))
+	for _, l := range b.Listeners {
+		connections, _ := c.ofListener(l.Name, "max.connections")
+		rate, _ := c.ofListener(l.Name, "max.connection.creation.rate")
+		b.ListenerLimits[l.Name] = ListenerLimits{MaxConnections: int(connections), MaxConnectionCreationRate: int(rate)}
 	}
 }
 

@@ -34,8 +34,27 @@ var removedSettings = map[string]string{
 	"advertised.port": "advertised.listeners", "advertised.host.name": "advertised.listeners",
 }
 
+// listenerActs tells whether a setting has an effect behind the prefix of one of the broker's listeners.
+func listenerActs(broker *Broker, name string) bool {
+	listener, base, _ := cutListener(name)
+	if _, ok := broker.ListenerLimits[strings.ToUpper(listener)]; !ok {
+		return false
+	}
+	return base == "max.connections" || base == "max.connection.creation.rate"
+}
+
+// ofListeners tells whether Kafka looks for a setting behind a listener's prefix. It reads all others for the whole broker
+// only, though it accepts them there.
+func ofListeners(base string) bool {
+	switch base {
+	case "max.connections", "max.connection.creation.rate", "num.network.threads", "connections.max.reauth.ms", "principal.builder.class":
+		return true
+	}
+	return strings.HasPrefix(base, "ssl.") || strings.HasPrefix(base, "sasl.")
+}
+
 // notices looks for what was said in vain.
-func notices(given map[string]string) []Notice {
+func notices(given map[string]string, broker *Broker) []Notice {
 	var found []Notice
 	var idle, foreign []string
 	for _, name := range slices.Sorted(maps.Keys(given)) {
@@ -52,7 +71,9 @@ func notices(given map[string]string) []Notice {
 			} else {
 				foreign = append(foreign, name)
 			}
-		case base != name || !Effective(name):
+		case base != name && !ofListeners(base):
+			found = append(found, Notice{true, fmt.Sprintf("setting %s is ignored, as in Kafka: %s holds for all listeners", name, base)})
+		case base != name && !listenerActs(broker, name), base == name && !Effective(name):
 			idle = append(idle, name)
 		}
 	}

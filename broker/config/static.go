@@ -98,7 +98,7 @@ func NewStatic(given map[string]string) (*Static, error) {
 		return nil, problems
 	}
 	s.broker = broker
-	s.notices = notices(s.given)
+	s.notices = notices(s.given, broker)
 	return s, nil
 }
 

@@ -159,15 +159,37 @@ func TestAlone(t *testing.T) {
 	}
 }
 
+// A listener has its own limits of connections, else the broker's (KIP-402, KIP-612), and a change while it runs reaches it.
+func TestListenersHaveLimitsOfTheirOwn(t *testing.T) {
+	s := NewSettings(start(t, map[string]string{
+		"listeners": "IN://:1,OUT://:2", "listener.security.protocol.map": "IN:PLAINTEXT,OUT:PLAINTEXT", "inter.broker.listener.name": "IN",
+		"max.connections": "100", "listener.name.out.max.connections": "7", "listener.name.in.max.connection.creation.rate": "3",
+	}), 1)
+	const unlimited = 1<<31 - 1
+	want := map[string]ListenerLimits{"IN": {100, 3}, "OUT": {7, unlimited}}
+	if diff := cmp.Diff(want, s.Broker().ListenerLimits); diff != "" {
+		t.Error(diff)
+	}
+	noErrors(t, s.ApplyDefault(map[string]string{"max.connections": "50", "max.connection.creation.rate": "9", "listener.name.out.max.connection.creation.rate": "2"}))
+	want = map[string]ListenerLimits{"IN": {50, 3}, "OUT": {7, 2}}
+	if diff := cmp.Diff(want, s.Broker().ListenerLimits); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNotices(t *testing.T) {
 	s := start(t, map[string]string{
 		"num.partitons": "3", "port": "9092", "num.network.threads": "3", "my.plugin.setting": "x",
-		"num.partitions": "3", "listener.name.plaintext.max.connections": "5", "log.retention.hours": "1",
+		"num.partitions": "3", "log.retention.hours": "1", "max.connection.creation.rate": "5",
+		"listener.name.plaintext.max.connections": "5", "listener.name.plaintext.max.connection.creation.rate": "5",
+		"listener.name.other.max.connections": "5", "listener.name.plaintext.num.network.threads": "3",
+		"listener.name.plaintext.connections.max.idle.ms": "1000",
 	})
 	want := []Notice{
+		{true, "setting listener.name.plaintext.connections.max.idle.ms is ignored, as in Kafka: connections.max.idle.ms holds for all listeners"},
 		{true, "unknown setting num.partitons: did you mean num.partitions?"},
 		{true, "setting port was removed in Kafka 3.0 and is ignored: use listeners"},
-		{false, "settings accepted without effect here: listener.name.plaintext.max.connections, num.network.threads"},
+		{false, "settings accepted without effect here: listener.name.other.max.connections, listener.name.plaintext.num.network.threads, num.network.threads"},
 		{false, "unknown settings kept as they are: my.plugin.setting"},
 	}
 	if diff := cmp.Diff(want, s.Notices()); diff != "" {
