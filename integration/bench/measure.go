@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,12 +45,16 @@ type bench struct {
 	dir   string
 	z     *peers.ZooKeeper
 	sides []*side // Kafka first
-	tools *peers.Tools
-	load  string // the program
+	// floor is a server without a log (load bare), for the paced load alone: what sockets, wake-ups and the load itself cost.
+	floor     side
+	floorAddr string
+	bare      *exec.Cmd // floor's process
+	tools     *peers.Tools
+	load      string // the program
 }
 
 func newBench(ctx context.Context, dir string, o options) (*bench, error) {
-	b := &bench{options: o, dir: dir, load: filepath.Join(dir, "load")}
+	b := &bench{options: o, dir: dir, load: filepath.Join(dir, "load"), floor: side{figures: map[string][]float64{}}}
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.load, "./integration/bench/load")
 	build.Dir = peers.Root()
 	if out, err := build.CombinedOutput(); err != nil {
@@ -71,6 +76,10 @@ func newBench(ctx context.Context, dir string, o options) (*bench, error) {
 			b.close()
 			return nil, err
 		}
+	}
+	if err := b.startFloor(ctx); err != nil {
+		b.close()
+		return nil, err
 	}
 	b.tools, err = peers.StartTools("3.9.2", filepath.Join(dir, "tools"), "-Xmx1G", "-XX:+UseG1GC")
 	if err != nil {
@@ -99,6 +108,26 @@ func (b *bench) close() {
 	if b.z != nil && b.z.Process != nil {
 		b.z.Kill()
 	}
+	if b.bare != nil {
+		_ = b.bare.Process.Kill()
+		_ = b.bare.Wait()
+	}
+}
+
+// startFloor starts the bare server, whose first line is its address.
+func (b *bench) startFloor(ctx context.Context) error {
+	b.bare = exec.CommandContext(ctx, b.load, "bare", "-addr", "127.0.0.1:0")
+	out, err := b.bare.StdoutPipe()
+	if err == nil {
+		err = b.bare.Start()
+	}
+	if err != nil {
+		b.bare = nil
+		return err
+	}
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	b.floorAddr = strings.TrimSpace(addr)
+	return err
 }
 
 func (b *bench) all(ctx context.Context) error {
@@ -116,9 +145,12 @@ func (b *bench) all(ctx context.Context) error {
 		}
 		for _, s := range b.sides {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s, 1,000 records a second\n", round, b.rounds, s.kind)
-			if err := b.paced(ctx, s, round); err != nil {
+			if err := b.paced(ctx, s, s.Addr, s.Pid(), round); err != nil {
 				return fmt.Errorf("%s: %w", s.kind, err)
 			}
+		}
+		if err := b.paced(ctx, &b.floor, b.floorAddr, b.bare.Process.Pid, round); err != nil {
+			return fmt.Errorf("the bare server: %w", err)
 		}
 	}
 	for _, s := range b.sides {
@@ -136,19 +168,42 @@ var (
 	consumed = regexp.MustCompile(`(?m)^\S+ \S+, \S+ \S+, [0-9.]+, [0-9.]+, ([0-9]+), [0-9.]+, -?[0-9]+, [0-9]+, [0-9.]+, ([0-9.]+)`)
 )
 
-// volume has kafka-producer-perf-test fill a new topic and kafka-consumer-perf-test read it.
+// linger is the linger.ms of the rows that name it: the default of Kafka's clients since 4.0 (KIP-1030). The tools here have that of 3.9, 0.
+const linger = "5"
+
+// volume has kafka-producer-perf-test fill a topic, kafka-consumer-perf-test read it, and the first fill another with linger.ms.
 func (b *bench) volume(ctx context.Context, s *side, size, round int) error {
 	topic := fmt.Sprintf("bench-%d-%d", size, round)
 	if err := b.create(ctx, s, topic); err != nil {
 		return err
 	}
+	if err := b.produce(s, topic, size, fmt.Sprintf("produce %d B", size), round); err != nil {
+		return err
+	}
+	if err := b.consume(s, topic, size, round); err != nil {
+		return err
+	}
+	if err := b.remove(ctx, s, topic); err != nil {
+		return err
+	}
+	topic += "-linger"
+	if err := b.create(ctx, s, topic); err != nil {
+		return err
+	}
+	if err := b.produce(s, topic, size, fmt.Sprintf("produce %d B, linger.ms=%s", size, linger), round, "linger.ms="+linger); err != nil {
+		return err
+	}
+	return b.remove(ctx, s, topic)
+}
+
+func (b *bench) produce(s *side, topic string, size int, figure string, round int, props ...string) error {
 	n := b.records[size]
-	gigabytes := float64(n) * float64(size) / 1e9
 	if err := b.warmPages(int64(n) * int64(size) * 5 / 4); err != nil {
 		return err
 	}
-	cpu, out, err := b.during(s, "org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", fmt.Sprint(n), "--record-size", fmt.Sprint(size),
-		"--throughput", "-1", "--producer-props", "bootstrap.servers="+s.Addr, "acks=all")
+	args := []string{"--topic", topic, "--num-records", fmt.Sprint(n), "--record-size", fmt.Sprint(size), "--throughput", "-1",
+		"--producer-props", "bootstrap.servers=" + s.Addr, "acks=all"}
+	cpu, out, err := b.during(s, "org.apache.kafka.tools.ProducerPerformance", append(args, props...)...)
 	if err != nil {
 		return err
 	}
@@ -157,13 +212,17 @@ func (b *bench) volume(ctx context.Context, s *side, size, round int) error {
 		return fmt.Errorf("producer-perf-test said %q", out)
 	}
 	if m := all[len(all)-1]; round > 0 {
-		s.note(fmt.Sprintf("produce %d B, records/s", size), number(m[1]))
-		s.note(fmt.Sprintf("produce %d B, broker CPU s/GB", size), cpu.Seconds()/gigabytes)
+		s.note(figure+", records/s", number(m[1]))
+		s.note(figure+", broker CPU s/GB", cpu.Seconds()/(float64(n)*float64(size)/1e9))
 	}
-	// The last tenth stays unread: partitions are filled unevenly, and a fetch of an empty one alone waits fetch.max.wait.ms, half a
-	// second in which the consumer has nothing else under way. How often that happens is the partitioner's luck, not the broker's work.
-	read := n * 9 / 10
-	cpu, out, err = b.during(s, "org.apache.kafka.tools.ConsumerPerformance", "--bootstrap-server", s.Addr, "--topic", topic, "--messages", fmt.Sprint(read), "--timeout", "60000")
+	return nil
+}
+
+// consume reads but nine tenths of a topic: partitions are filled unevenly, and a fetch of an empty one alone waits fetch.max.wait.ms, half
+// a second in which the consumer has nothing else under way. How often that happens is the partitioner's luck, not the broker's work.
+func (b *bench) consume(s *side, topic string, size, round int) error {
+	read := b.records[size] * 9 / 10
+	cpu, out, err := b.during(s, "org.apache.kafka.tools.ConsumerPerformance", "--bootstrap-server", s.Addr, "--topic", topic, "--messages", fmt.Sprint(read), "--timeout", "60000")
 	if err != nil {
 		return err
 	}
@@ -173,9 +232,9 @@ func (b *bench) volume(ctx context.Context, s *side, size, round int) error {
 	}
 	if round > 0 {
 		s.note(fmt.Sprintf("consume %d B, records/s", size), number(m[2]))
-		s.note(fmt.Sprintf("consume %d B, broker CPU s/GB", size), cpu.Seconds()/(gigabytes*number(m[1])/float64(n)))
+		s.note(fmt.Sprintf("consume %d B, broker CPU s/GB", size), cpu.Seconds()/(number(m[1])*float64(size)/1e9))
 	}
-	return b.remove(ctx, s, topic)
+	return nil
 }
 
 // warmPages has the system hand out memory for so many bytes of page cache before a run, by a file that is written and removed: a
@@ -214,8 +273,8 @@ func (b *bench) during(s *side, class string, args ...string) (time.Duration, st
 	return after.CPU - before.CPU, r.Stdout, err
 }
 
-func (b *bench) paced(ctx context.Context, s *side, round int) error {
-	m, err := b.run(ctx, "pace", "-json", "-addr", s.Addr, "-pid", fmt.Sprint(s.Pid()), "-topic", fmt.Sprintf("pace-%d", round), "-rate", "1000", "-record", "1024", "-duration", b.pace.String())
+func (b *bench) paced(ctx context.Context, s *side, addr string, pid, round int) error {
+	m, err := b.run(ctx, "pace", "-json", "-addr", addr, "-pid", fmt.Sprint(pid), "-topic", fmt.Sprintf("pace-%d", round), "-rate", "1000", "-record", "1024", "-duration", b.pace.String())
 	if err != nil || round == 0 {
 		return err
 	}

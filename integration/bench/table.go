@@ -27,6 +27,10 @@ var rows = []row{
 	{"produce 100 B, broker CPU s/GB", 0.4, 0, false},
 	{"produce 1024 B, records/s", 1, 0, true},
 	{"produce 1024 B, broker CPU s/GB", 0.4, 0, false},
+	{"produce 100 B, linger.ms=5, records/s", 1, 0, true},
+	{"produce 100 B, linger.ms=5, broker CPU s/GB", 0.4, 0, false},
+	{"produce 1024 B, linger.ms=5, records/s", 1, 0, true},
+	{"produce 1024 B, linger.ms=5, broker CPU s/GB", 0.4, 0, false},
 	{"consume 100 B, records/s", 1, 0, true},
 	{"consume 100 B, broker CPU s/GB", 0.65, 0, false},
 	{"consume 1024 B, records/s", 1, 0, true},
@@ -46,11 +50,15 @@ var rows = []row{
 
 func (b *bench) table() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "| figure | Apache Kafka 3.9.2 | barnabas | barnabas / Kafka | aim |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(&out, "| figure | Apache Kafka 3.9.2 | barnabas | barnabas / Kafka | aim | bare server |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		kafka, ours := b.sides[0].figures[r.figure], b.sides[1].figures[r.figure]
 		ratio := median(ours) / median(kafka)
-		fmt.Fprintf(&out, "| %s | %s | %s | %.2f | %s |\n", r.figure+unit(r.figure), spread(kafka), spread(ours), ratio, r.verdict(median(ours), ratio))
+		floor := ""
+		if bare := b.floor.figures[r.figure]; bare != nil {
+			floor = spread(bare)
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %.2f | %s | %s |\n", r.figure+unit(r.figure), spread(kafka), spread(ours), ratio, r.verdict(median(ours), ratio), floor)
 	}
 	return out.String()
 }

@@ -28,9 +28,9 @@ type options struct {
 }
 
 func main() {
-	kinds := map[string]func(*options) (*result, error){"produce": produce, "fetch": fetch, "pace": pace, "start": start}
+	kinds := map[string]func(*options) (*result, error){"produce": produce, "fetch": fetch, "pace": pace, "bare": serveBare, "start": start}
 	if len(os.Args) < 2 || kinds[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load produce|fetch|pace|start [flags]")
+		fmt.Fprintln(os.Stderr, "usage: load produce|fetch|pace|bare|start [flags]")
 		os.Exit(2)
 	}
 	kind := os.Args[1]
