@@ -130,6 +130,16 @@ func (w *settingsWatch) Learn(ctx context.Context, topic string, fresh bool) err
 	return err
 }
 
+// Reread applies an entity as it is now, without waiting for the note of its change. What it applies and what notes do come
+// one after the other, so that the last settings stay.
+func (w *settingsWatch) Reread(ctx context.Context, kind, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.read(ctx, entity{kind, name}); err != nil {
+		w.log.Info("changed settings cannot be read now, the note of the change will tell", zap.Error(err))
+	}
+}
+
 // Forget applies that a topic has no settings any more.
 func (w *settingsWatch) Forget(topic string) {
 	w.mu.Lock()

@@ -129,6 +129,22 @@ func TestSettingsWatch(t *testing.T) {
 	})
 }
 
+// What a client has changed is applied before it is answered, and is what the store has: the change of another client, answered
+// a moment earlier, may have been the last one.
+func TestRereadAppliesWhatIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched(t)
+		w.change(store.ConfigTopics, "t", map[string]string{"a": "1"}, false)
+		w.Reread(t.Context(), store.ConfigTopics, "t")
+		w.want("topics t map[a:1]")
+		w.change(store.ConfigTopics, "t", map[string]string{"a": "2"}, false)
+		w.Reread(t.Context(), store.ConfigTopics, "t") // whoever set a=1 comes late
+		w.want("topics t map[a:2]")
+		w.Reread(t.Context(), store.ConfigBrokers, "7")
+		w.want("brokers 7 map[]")
+	})
+}
+
 // TestSettingsOfNewTopics: no note tells of a topic's creation.
 func TestSettingsOfNewTopics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -422,7 +422,7 @@ func (b *Broker) serve(c *config.Broker) {
 		&api.Security{},
 		&api.Producers{MaxTimeout: c.TransactionMaxTimeoutMs, IDs: controller.NewProducerIDs(b.ctx, b.admin.AllocateProducerIDs)},
 		&api.Groups{Coordinator: b.groups, Images: b.images, Internal: creator, Legacy: legacyOffsets{b.store}},
-		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.applySettings},
+		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.watch.Reread},
 	)
 	for _, s := range b.servers {
 		s.routes = routes

@@ -11,6 +11,8 @@ import (
 	"context"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"barnabas/coordinator/controller"
 )
 
 // AlterConfigs replaces configs, each resource by itself.
@@ -63,7 +65,7 @@ func (f *Configs) replace(ctx context.Context, r resource, configs []kmsg.AlterC
 	default:
 		return invalidRequest("Unknown resource type %d", r.kind)
 	}
-	return f.alter(ctx, r, settings, validateOnly)
+	return f.alter(ctx, r, settings, controller.AnyConfig, validateOnly)
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"barnabas/broker/config"
+	"barnabas/coordinator/controller"
 )
 
 // Configs is the family that reads and changes settings: of topics, of this broker, of all brokers, of log levels.
@@ -20,9 +21,9 @@ type Configs struct {
 	Loggers  *config.Loggers
 	Topics   TopicConfigs
 	Store    ConfigStore
-	// Changed, where it is not nil, puts a change into effect on this broker before it is answered, so that whoever
-	// asks next sees it; the store's watch would tell of it a moment later. The arguments are those of SetConfigs.
-	Changed func(entityType, entityName string, settings map[string]string)
+	// Changed, where it is not nil, puts what the store has of an entity into effect on this broker before a change is
+	// answered, so that whoever asks next sees it; the store's watch would tell of it a moment later.
+	Changed func(ctx context.Context, entityType, entityName string)
 }
 
 // routes are the rows of the table that this family serves.
@@ -43,10 +44,11 @@ type TopicConfigs interface {
 // ConfigStore is where the settings of topics and brokers are kept. Entity types are "topics" and "brokers"; the entity
 // that stands for all brokers is called "<default>".
 type ConfigStore interface {
-	// EntityConfig gives what is stored now, empty when there is nothing.
-	EntityConfig(ctx context.Context, entityType, entityName string) (map[string]string, error)
-	// SetConfigs replaces an entity's whole config and tells all brokers.
-	SetConfigs(ctx context.Context, entityType, entityName string, settings map[string]string) error
+	// EntityConfig gives what is stored now, empty when there is nothing, and its version.
+	EntityConfig(ctx context.Context, entityType, entityName string) (settings map[string]string, version int32, err error)
+	// SetConfigs replaces an entity's whole config and tells all brokers, if it is still of the version given
+	// (controller.AnyConfig: of any); else the error is controller.ErrConfigChanged.
+	SetConfigs(ctx context.Context, entityType, entityName string, settings map[string]string, version int32) error
 }
 
 const (
@@ -149,9 +151,27 @@ func checkKeys(names, withoutValue []string) error {
 	return nil
 }
 
-// alter puts a whole new config of a topic or broker into force, or only checks it. settings must be checked for
-// resource names already.
-func (f *Configs) alter(ctx context.Context, r resource, settings map[string]string, validateOnly bool) error {
+// edit changes what is stored of an entity and puts it into force, or only checks it. Who else changes the same entity
+// meanwhile loses nothing: then the change is made anew, of what is stored now. Kafka loses one of the two.
+func (f *Configs) edit(ctx context.Context, r resource, entityType, entityName string, validateOnly bool, change func(stored map[string]string) (map[string]string, error)) error {
+	for {
+		stored, version, err := f.Store.EntityConfig(ctx, entityType, entityName)
+		if err != nil {
+			return err
+		}
+		settings, err := change(stored)
+		if err != nil {
+			return err
+		}
+		if err = f.alter(ctx, r, settings, version, validateOnly); !errors.Is(err, controller.ErrConfigChanged) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// alter puts a whole new config of a topic or broker into force in place of one of the given version, or only checks it.
+// settings must be checked for resource names already.
+func (f *Configs) alter(ctx context.Context, r resource, settings map[string]string, version int32, validateOnly bool) error {
 	var err error
 	entityType, entityName := entityTopics, r.name
 	if r.kind == kmsg.ConfigResourceTypeTopic {
@@ -166,11 +186,11 @@ func (f *Configs) alter(ctx context.Context, r resource, settings map[string]str
 	if err != nil || validateOnly {
 		return err
 	}
-	if err := f.Store.SetConfigs(ctx, entityType, entityName, settings); err != nil {
+	if err := f.Store.SetConfigs(ctx, entityType, entityName, settings, version); err != nil {
 		return err
 	}
 	if f.Changed != nil {
-		f.Changed(entityType, entityName, settings)
+		f.Changed(ctx, entityType, entityName)
 	}
 	return nil
 }
@@ -213,7 +233,7 @@ func (f *Configs) seal(ctx context.Context, r resource, settings map[string]stri
 		if r.name == "" {
 			return nil, badConfig(r, "Password config can be defined only at broker level")
 		}
-		stored, err := f.Store.EntityConfig(ctx, entityBrokers, r.entity())
+		stored, _, err := f.Store.EntityConfig(ctx, entityBrokers, r.entity())
 		if err != nil {
 			return nil, err
 		}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"barnabas/broker/config"
+	"barnabas/coordinator/controller"
 )
 
 // fakeConfigs keeps configs in memory, as the store does, for topics and brokers alike.
@@ -24,6 +25,9 @@ type fakeConfigs struct {
 	configs map[string]map[string]string // by "type/name"
 	writes  []string
 	fail    error
+	version int32
+	// before is called before a write, once.
+	before func()
 }
 
 func (s *fakeConfigs) TopicConfig(topic string) (map[string]string, bool) {
@@ -31,14 +35,22 @@ func (s *fakeConfigs) TopicConfig(topic string) (map[string]string, bool) {
 	return c, ok
 }
 
-func (s *fakeConfigs) EntityConfig(_ context.Context, entityType, name string) (map[string]string, error) {
-	return s.configs[entityType+"/"+name], nil
+func (s *fakeConfigs) EntityConfig(_ context.Context, entityType, name string) (map[string]string, int32, error) {
+	return s.configs[entityType+"/"+name], s.version, nil
 }
 
-func (s *fakeConfigs) SetConfigs(_ context.Context, entityType, name string, settings map[string]string) error {
-	if s.fail != nil {
-		return s.fail
+func (s *fakeConfigs) SetConfigs(_ context.Context, entityType, name string, settings map[string]string, version int32) error {
+	if f := s.before; f != nil {
+		s.before = nil
+		f()
 	}
+	switch {
+	case s.fail != nil:
+		return s.fail
+	case version != controller.AnyConfig && version != s.version:
+		return controller.ErrConfigChanged
+	}
+	s.version++
 	s.configs[entityType+"/"+name] = settings
 	s.writes = append(s.writes, entityType+"/"+name+" "+listed(settings))
 	return nil
@@ -62,7 +74,8 @@ func newConfigs(t *testing.T, props map[string]string, stored map[string]map[str
 	settings := config.NewSettings(static, 2)
 	return &Configs{
 		Settings: settings, Loggers: config.NewLoggers(zapcore.InfoLevel), Topics: store, Store: store,
-		Changed: func(entityType, name string, c map[string]string) {
+		Changed: func(_ context.Context, entityType, name string) {
+			c := store.configs[entityType+"/"+name]
 			if entityType == "brokers" && name == "<default>" {
 				settings.ApplyDefault(c)
 			} else if entityType == "brokers" {
@@ -465,5 +478,29 @@ func TestNewSecretsAreEncrypted(t *testing.T) {
 		if row.Name == secret && (row.Value != nil || !row.Sensitive || row.Synonyms[0].Value != nil) {
 			t.Errorf("%+v", row)
 		}
+	}
+}
+
+// Two clients that change different settings of a topic at the same time both keep theirs: the one that comes second used
+// to write what it had read before the first one wrote.
+func TestChangesOfTheSameEntityAddUp(t *testing.T) {
+	f, store := newConfigs(t, nil, map[string]map[string]string{"topics/t": {"retention.ms": "1"}})
+	set := func(name, value string) {
+		t.Helper()
+		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Name, c.Value = name, &value
+		r := kmsg.NewIncrementalAlterConfigsRequestResource()
+		r.ResourceType, r.ResourceName, r.Configs = kmsg.ConfigResourceTypeTopic, "t", append(r.Configs, c)
+		req.Resources = append(req.Resources, r)
+		resp := f.IncrementalAlterConfigs(&Call{}, req).Await(t.Context()).(*kmsg.IncrementalAlterConfigsResponse)
+		if code := resp.Resources[0].ErrorCode; code != 0 {
+			t.Fatalf("%s: error %d", name, code)
+		}
+	}
+	store.before = func() { set("segment.bytes", "2000000") }
+	set("flush.ms", "7")
+	if got, want := listed(store.configs["topics/t"]), "flush.ms=7 retention.ms=1 segment.bytes=2000000"; got != want {
+		t.Errorf("the topic has %s, want %s", got, want)
 	}
 }

@@ -85,18 +85,13 @@ func (f *Configs) changeTopic(ctx context.Context, r resource, ops []kmsg.Increm
 	if topicNameProblem(r.name) != "" { // a name that cannot be a topic's may not be one for the store either
 		return f.checkTopic(r, nil)
 	}
-	stored, err := f.Store.EntityConfig(ctx, entityTopics, r.name)
-	if err != nil {
-		return err
-	}
-	settings := maps.Clone(stored)
-	if settings == nil {
-		settings = map[string]string{}
-	}
-	if err := applyOps(settings, ops, config.TopicDefs()); err != nil {
-		return err
-	}
-	return f.alter(ctx, r, settings, validateOnly)
+	return f.edit(ctx, r, entityTopics, r.name, validateOnly, func(stored map[string]string) (map[string]string, error) {
+		settings := maps.Clone(stored)
+		if settings == nil {
+			settings = map[string]string{}
+		}
+		return settings, applyOps(settings, ops, config.TopicDefs())
+	})
 }
 
 func (f *Configs) changeBroker(ctx context.Context, r resource, ops []kmsg.IncrementalAlterConfigsRequestResourceConfig, validateOnly bool) error {
@@ -105,15 +100,10 @@ func (f *Configs) changeBroker(ctx context.Context, r resource, ops []kmsg.Incre
 			return invalidRequest("Unknown operations type %d", op.Op)
 		}
 	}
-	stored, err := f.Store.EntityConfig(ctx, entityBrokers, r.entity())
-	if err != nil {
-		return err
-	}
-	settings := config.Usable(stored, r.name != "")
-	if err := applyOps(settings, ops, config.BrokerDefs()); err != nil {
-		return err
-	}
-	return f.alter(ctx, r, settings, validateOnly)
+	return f.edit(ctx, r, entityBrokers, r.entity(), validateOnly, func(stored map[string]string) (map[string]string, error) {
+		settings := config.Usable(stored, r.name != "")
+		return settings, applyOps(settings, ops, config.BrokerDefs())
+	})
 }
 
 // applyOps edits settings. Kafka answers an operation that it does not know, and a list operation on a setting that it

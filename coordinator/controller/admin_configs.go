@@ -11,28 +11,41 @@ import (
 	"barnabas/coordinator/store"
 )
 
-// EntityConfig reads the settings of an entity: kind is one of the store's Config constants, name as in
+// Versions of an entity's config that no node has.
+const (
+	// AnyConfig is whatever config is there.
+	AnyConfig int32 = store.AnyVersion
+	// NoConfig is that of an entity without a node.
+	NoConfig int32 = -2
+)
+
+// ErrConfigChanged says that an entity's config is not of the version any more that a change was made from.
+var ErrConfigChanged = errors.New("the config has changed meanwhile")
+
+// EntityConfig reads the settings of an entity, and their version: kind is one of the store's Config constants, name as in
 // store.ConfigPath. They are empty where there are none.
-func (a *Admin) EntityConfig(ctx context.Context, kind, name string) (map[string]string, error) {
-	data, _, err := a.o.Store.Get(ctx, store.ConfigPath(kind, name))
+func (a *Admin) EntityConfig(ctx context.Context, kind, name string) (map[string]string, int32, error) {
+	data, stat, err := a.o.Store.Get(ctx, store.ConfigPath(kind, name))
 	if errors.Is(err, store.ErrNoNode) {
-		return map[string]string{}, nil
+		return map[string]string{}, NoConfig, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return store.DecodeConfig(data)
+	config, err := store.DecodeConfig(data)
+	return config, stat.Version, err
 }
 
-// SetConfigs makes settings the whole config of an entity and tells all brokers. Clients, users and ips that have no
-// settings left lose their node. It does not judge the settings; the caller has.
-func (a *Admin) SetConfigs(ctx context.Context, kind, name string, settings map[string]string) error {
+// SetConfigs makes settings the whole config of an entity and tells all brokers, if it is still of the version that
+// EntityConfig gave; else it returns ErrConfigChanged. AnyConfig replaces what is there. Clients, users and ips that have
+// no settings left lose their node. It does not judge the settings; the caller has.
+func (a *Admin) SetConfigs(ctx context.Context, kind, name string, settings map[string]string, version int32) error {
 	for range maxAttempts {
 		check, err := a.controllerCheck(ctx, kind, name)
 		if err != nil {
 			return err
 		}
-		ops, err := a.configOps(ctx, kind, name, settings)
+		ops, err := a.configOps(ctx, kind, name, settings, version)
 		if err != nil {
 			return err
 		}
@@ -51,19 +64,22 @@ func (a *Admin) SetConfigs(ctx context.Context, kind, name string, settings map[
 	return fmt.Errorf("config of %s %s: the store keeps changing: %w", kind, name, kerr.UnknownServerError)
 }
 
-// configOps are the steps that make settings an entity's config, as the store is now.
-func (a *Admin) configOps(ctx context.Context, kind, name string, settings map[string]string) ([]store.Op, error) {
+// configOps are the steps that make settings an entity's config, as the store is now. They fail when it is not so any more.
+func (a *Admin) configOps(ctx context.Context, kind, name string, settings map[string]string, version int32) ([]store.Op, error) {
 	path := store.ConfigPath(kind, name)
 	stat, there, err := a.o.Store.Exists(ctx, path)
 	if err != nil {
 		return nil, err
 	}
+	if version != AnyConfig && (there != (version != NoConfig) || there && stat.Version != version) {
+		return nil, fmt.Errorf("config of %s %s: %w", kind, name, ErrConfigChanged)
+	}
 	quota := kind == store.ConfigClients || kind == store.ConfigUsers || kind == store.ConfigIPs
 	switch {
 	case quota && len(settings) == 0 && stat.NumChildren == 0:
-		return a.emptiedOps(ctx, kind, name, there)
+		return a.emptiedOps(ctx, kind, name, there, version)
 	case there:
-		return []store.Op{store.Set(path, store.EncodeConfig(settings), store.AnyVersion)}, nil
+		return []store.Op{store.Set(path, store.EncodeConfig(settings), version)}, nil
 	}
 	var ops []store.Op
 	for above := store.Parent(path); above != store.ConfigTypePath(kind) && above != "/"; above = store.Parent(above) {
@@ -79,11 +95,11 @@ func (a *Admin) configOps(ctx context.Context, kind, name string, settings map[s
 
 // emptiedOps removes the node of an entity without settings, and for a user's client the folders above that hold nothing
 // else.
-func (a *Admin) emptiedOps(ctx context.Context, kind, name string, there bool) ([]store.Op, error) {
+func (a *Admin) emptiedOps(ctx context.Context, kind, name string, there bool, version int32) ([]store.Op, error) {
 	if !there {
 		return nil, nil
 	}
-	ops := []store.Op{store.Delete(store.ConfigPath(kind, name), store.AnyVersion)}
+	ops := []store.Op{store.Delete(store.ConfigPath(kind, name), version)}
 	user, _, nested := strings.Cut(name, "/")
 	if kind != store.ConfigUsers || !nested {
 		return ops, nil
@@ -94,7 +110,7 @@ func (a *Admin) emptiedOps(ctx context.Context, kind, name string, there bool) (
 		return ops, err
 	}
 	ops = append(ops, store.Delete(clients, store.AnyVersion))
-	config, err := a.EntityConfig(ctx, kind, user)
+	config, _, err := a.EntityConfig(ctx, kind, user)
 	if err != nil {
 		return nil, err
 	}

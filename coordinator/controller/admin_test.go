@@ -140,7 +140,7 @@ func (e *adminEnv) play(t *testing.T, d *datadriven.TestData) string {
 		for _, a := range d.CmdArgs[2:] {
 			settings[a.Key] = a.Vals[0]
 		}
-		return said(e.admin.SetConfigs(ctx, d.CmdArgs[0].Key, d.CmdArgs[1].Key, settings))
+		return said(e.admin.SetConfigs(ctx, d.CmdArgs[0].Key, d.CmdArgs[1].Key, settings, AnyConfig))
 	case "show": // the picture has the topic
 		e.img.Put(&cluster.Topic{Name: d.CmdArgs[0].Key})
 		return ""
@@ -212,6 +212,37 @@ func said(err error) string {
 		return fmt.Sprintf("%s (%d): %s\n", ke.Message, ke.Code, r.Message)
 	}
 	return fmt.Sprintf("no refusal: %v\n", err)
+}
+
+// A change that was made from settings which have changed since is refused: it would undo what it has not seen.
+func TestSettingsOfAnotherVersion(t *testing.T) {
+	e, ctx := newAdminEnv(t, true), t.Context()
+	set := func(version int32, value string, want error) {
+		t.Helper()
+		if err := e.admin.SetConfigs(ctx, store.ConfigBrokers, "2", map[string]string{"a": value}, version); !errors.Is(err, want) {
+			t.Errorf("%s from version %d: %v, want %v", value, version, err, want)
+		}
+	}
+	at := func(want string) int32 {
+		t.Helper()
+		settings, version, err := e.admin.EntityConfig(ctx, store.ConfigBrokers, "2")
+		if err != nil || settings["a"] != want {
+			t.Fatalf("%v, %v, want %q", settings, err, want)
+		}
+		return version
+	}
+	none := at("")
+	if none != NoConfig {
+		t.Errorf("what is not there has version %d", none)
+	}
+	set(0, "early", ErrConfigChanged)
+	set(none, "first", nil)
+	set(none, "late", ErrConfigChanged)
+	first := at("first")
+	set(first, "second", nil)
+	set(first, "late", ErrConfigChanged)
+	set(AnyConfig, "third", nil)
+	at("third")
 }
 
 func TestTopicNames(t *testing.T) {

@@ -211,7 +211,7 @@ func (g *goldenRun) configs(stage string, entities ...string) {
 				g.must(err)
 			}
 		}
-		g.must(g.admin(2).SetConfigs(g.ctx(), kind, name, settings))
+		g.must(g.admin(2).SetConfigs(g.ctx(), kind, name, settings, AnyConfig))
 	}
 }
 
