@@ -47,22 +47,29 @@ func useKafkaGo(ctx context.Context, addr string) error {
 	if err != nil || first != 0 || last < 1 {
 		return fmt.Errorf("offsets %d to %d: %w", first, last, err)
 	}
-	step("admin: the rest")
-	if _, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}}); err != nil {
+	if m, err := readBack(conn, last-1); err != nil || string(m.Value) != "by a Conn" {
+		return fmt.Errorf("read on a Conn: %q %w", m.Value, err)
+	}
+	step("each call of Client")
+	if err := kafkaGoClient(ctx, addr); err != nil {
 		return err
-	}
-	groups, err := client.ListGroups(ctx, &kafka.ListGroupsRequest{})
-	if err != nil || len(groups.Groups) == 0 {
-		return fmt.Errorf("list groups: %v %w", groups, err)
-	}
-	if _, err := client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: topic}}}); err != nil {
-		return fmt.Errorf("describe configs: %w", err)
 	}
 	gone, err := client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic}})
 	if err != nil || gone.Errors[topic] != nil {
 		return fmt.Errorf("delete: %w %w", err, gone.Errors[topic])
 	}
 	return nil
+}
+
+// readBack reads the message at an offset on a Conn, by which older programs use kafka-go.
+func readBack(conn *kafka.Conn, offset int64) (kafka.Message, error) {
+	if _, err := conn.Seek(offset, kafka.SeekAbsolute); err != nil {
+		return kafka.Message{}, err
+	}
+	if partitions, err := conn.ReadPartitions(); err != nil || len(partitions) == 0 {
+		return kafka.Message{}, fmt.Errorf("%d partitions: %w", len(partitions), err)
+	}
+	return conn.ReadMessage(1 << 20)
 }
 
 func kafkaGoGroup(ctx context.Context, addr, topic string) error {

@@ -17,7 +17,8 @@ func useSarama(ctx context.Context, addr string) error {
 			return fmt.Errorf("at protocol version %v: %w", v, err)
 		}
 	}
-	return nil
+	step("each call of ClusterAdmin")
+	return saramaAdmin(addr)
 }
 
 func saramaConfig(v sarama.KafkaVersion) *sarama.Config {

@@ -1,12 +1,13 @@
 // kafkajs: produce with each codec, group consume with a rebalance, admin. Run as: node kafkajs.js HOST:PORT, with NODE_PATH at
 // the installed modules.
 const assert = require('node:assert/strict')
-const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
+const { Kafka, AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
 const snappy = require('snappyjs')
 const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
 
 const broker = process.argv[2]
+const apache = process.env.BARNABAS_TARGET === 'kafka'
 const run = Math.random().toString(36).slice(2)
 const name = (what) => `js-${what}-${run}`
 const step = (title) => console.log('..', title)
@@ -54,7 +55,8 @@ const until = (what, ok) => new Promise((resolve, reject) => {
 })
 
 async function main() {
-  const admin = kafka.admin()
+  const called = new Set()
+  const admin = new Proxy(kafka.admin(), { get: (of, call) => { called.add(call); return of[call] } })
   await admin.connect()
   step('admin: topics')
   const topic = name('topic')
@@ -131,9 +133,19 @@ async function main() {
   await admin.alterConfigs({ resources: [{ type: 2, name: topic, configEntries: [{ name: 'retention.ms', value: '5000000' }] }] })
   const configs = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type: 2, name: topic, configNames: ['retention.ms'] }] })
   assert.equal(configs.resources[0].configEntries[0].configValue, '5000000')
+  assert.deepEqual(await admin.listPartitionReassignments({}), { topics: [] })
+  await assert.rejects(admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition: 0, replicas: [77] }] }] }), apache ? { name: 'KafkaJSAggregateError' } : /not support|not implemented/i)
+  const acl = { resourceType: AclResourceTypes.TOPIC, resourceName: topic, resourcePatternType: ResourcePatternTypes.LITERAL, principal: 'User:a', host: '*', operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.ALLOW }
+  await assert.rejects(admin.describeAcls(acl), { type: 'SECURITY_DISABLED' })
+  await assert.rejects(admin.createAcls({ acl: [acl] }), { type: 'SECURITY_DISABLED' })
+  await assert.rejects(admin.deleteAcls({ filters: [acl] }), { type: 'SECURITY_DISABLED' })
+  await assert.rejects(admin.createPartitions({ topicPartitions: [{ topic, count: 1 }] }), { type: 'INVALID_PARTITIONS' })
+  await assert.rejects(admin.deleteGroups([name('none')]), /groups/i)
   await admin.deleteTopics({ topics: [topic] })
   assert.ok(!(await admin.listTopics()).includes(topic))
   await admin.disconnect()
+  const events = ['on', 'logger', 'events', 'getTopicMetadata'] // no requests, and an old name
+  assert.deepEqual(Object.keys(kafka.admin()).filter((call) => !called.has(call) && !events.includes(call)), [], 'calls of the admin client that were not tried')
 }
 
 main().then(() => { console.log('kafkajs: passed'); process.exit(0) }, (e) => { console.error(e); process.exit(1) })

@@ -1,12 +1,18 @@
-"""aiokafka: produce with each codec, group consume with a rebalance, commit, seek, admin."""
+"""aiokafka: produce with each codec, group consume with a rebalance, commit, seek, each call of its admin client."""
 
 import asyncio
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+import aiokafka
+import aiokafka.admin
+from aiokafka import TopicPartition
+from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from check import BOOTSTRAP, equal, name, step, true
+from check import BOOTSTRAP, equal, every_call, name, step, true, watched
 
+CALLED = set()
+AIOKafkaConsumer = watched(aiokafka.AIOKafkaConsumer, CALLED)
+AIOKafkaProducer = watched(aiokafka.AIOKafkaProducer, CALLED)
+AIOKafkaAdminClient = watched(aiokafka.admin.AIOKafkaAdminClient, CALLED)
 T0 = 1700000000000
 
 
@@ -32,7 +38,17 @@ async def main():
             sent = [await p.send(topic, f"{codec} {i}".encode() * 5, key=b"k", partition=0, timestamp_ms=T0 + i, headers=[("h", b"v")]) for i in range(10)]
             offsets = [(await f).offset for f in sent]
             equal(offsets, list(range(offsets[0], offsets[0] + 10)), f"offsets with {codec}")
+            equal(await p.partitions_for(topic), {0, 1}, "partitions_for")
+            await p.flush()
             await p.stop()
+    p = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP)
+    await p.start()
+    batch = p.create_batch()
+    for i in range(5):
+        batch.append(key=None, value=str(i).encode(), timestamp=T0 + i)
+    equal((await (await p.send_batch(batch, topic, partition=1))).offset, 0, "send_batch")
+    equal((await p.send_and_wait(topic, b"5", partition=1)).offset, 5, "send_and_wait")
+    await p.stop()
 
     step("consumer: assign, seek")
     tp = TopicPartition(topic, 0)
@@ -51,6 +67,27 @@ async def main():
     equal((await c.offsets_for_times({tp: T0 + 3}))[tp].offset, 3, "offsets_for_times")
     await c.commit({tp: (42, "note")})
     equal(await c.committed(tp), 42, "committed")
+    await c.seek_to_committed(tp)
+    equal((await c.getone()).offset, 42, "after seek_to_committed")
+    await c.seek_to_end(tp)
+    equal(await c.position(tp), 100, "after seek_to_end")
+    equal((await c.beginning_offsets([tp]))[tp], 0, "beginning_offsets")
+    equal((c.highwater(tp), c.last_stable_offset(tp)), (100, 100), "the last answer's marks")
+    true(c.last_poll_timestamp(tp) is not None, "last_poll_timestamp")
+    c.pause(tp)
+    equal(c.paused(), {tp}, "paused")
+    c.seek(tp, 99)
+    equal(await c.getmany(timeout_ms=300), {}, "a paused partition is silent")
+    c.resume(tp)
+    equal((await c.getone()).offset, 99, "after resume")
+    true(topic in await c.topics() and c.partitions_for_topic(topic) == {0, 1}, "topics")
+    await c.stop()
+    c = AIOKafkaConsumer(bootstrap_servers=BOOTSTRAP, group_id=name("pattern"), group_instance_id="one", auto_offset_reset="earliest")
+    await c.start()
+    c.subscribe(pattern="^" + topic + "$")
+    await c.getone()
+    equal(c.subscription(), {topic}, "by a pattern")
+    c.unsubscribe()
     await c.stop()
 
     step("consumer: a group and a rebalance")
@@ -84,16 +121,28 @@ async def main():
     true(g in [x[0] for x in await admin.list_consumer_groups()], "list_consumer_groups")
     true(len(await admin.list_consumer_group_offsets(g)) > 0, "list_consumer_group_offsets")
 
+    equal((await admin.list_consumer_group_offsets(g, partitions=[tp]))[tp].offset > 0, True, "list_consumer_group_offsets of one")
+    true(await admin.find_coordinator(g) >= 0, "find_coordinator")
+    groups = (await admin.describe_consumer_groups([g]))[0].groups
+    equal([(x[0], x[1], x[2]) for x in groups], [(0, g, "Empty")], "describe_consumer_groups")
+
     step("admin: the rest")
     await admin.create_partitions({topic: NewPartitions(4)})
     described = (await admin.describe_topics([topic]))[0]
     equal(len(described["partitions"]), 4, "create_partitions")
-    await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    await admin.describe_cluster()
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": "100000"})])
+    answer = (await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))[0]
+    equal({e[0]: e[1] for e in answer.resources[0][4]}["retention.ms"], "100000", "alter_configs and describe_configs")
+    true(len((await admin.describe_cluster())["brokers"]) == 1, "describe_cluster")
+    equal(await admin.delete_records({tp: RecordsToDelete(10)}), {tp: 10}, "delete_records")
     await admin.delete_topics([topic])
     true(topic not in await admin.list_topics(), "delete_topics")
     await admin.close()
 
 
 asyncio.run(main())
+transactions = ["begin_transaction", "commit_transaction", "abort_transaction", "send_offsets_to_transaction", "transaction"]
+every_call(aiokafka.AIOKafkaProducer, CALLED, but=transactions)
+every_call(aiokafka.AIOKafkaConsumer, CALLED)
+every_call(aiokafka.admin.AIOKafkaAdminClient, CALLED)
 print("aiokafka: passed")

@@ -1,15 +1,23 @@
-"""Each call of confluent-kafka's Producer, Consumer and AdminClient that a broker without transactions and security answers."""
+"""Each call of confluent-kafka's Producer, Consumer and AdminClient; what needs transactions or security must be refused as it should."""
 
-from check import BOOTSTRAP, equal, name, refused, step, true, until
+import asyncio
+import re
+
+import confluent_kafka
+import confluent_kafka.admin
+from check import APACHE, BOOTSTRAP, equal, every_call, name, refused, step, true, until, watched
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_END,
     TIMESTAMP_CREATE_TIME,
-    Consumer,
-    ConsumerGroupTopicPartitions,
     ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    ConsumerGroupType,
+    DeserializingConsumer,
     ElectionType,
+    IsolationLevel,
     KafkaError,
-    Producer,
+    SerializingProducer,
     TopicCollection,
     TopicPartition,
 )
@@ -18,7 +26,6 @@ from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -27,7 +34,16 @@ from confluent_kafka.admin import (
     OffsetSpec,
     ResourcePatternType,
     ResourceType,
+    ScramMechanism,
+    UserScramCredentialDeletion,
 )
+from confluent_kafka.aio import AIOConsumer, AIOProducer
+from confluent_kafka.serialization import StringDeserializer, StringSerializer
+
+CALLED = set()
+Producer = watched(confluent_kafka.Producer, CALLED)
+Consumer = watched(confluent_kafka.Consumer, CALLED)
+AdminClient = watched(confluent_kafka.admin.AdminClient, CALLED)
 
 T0 = 1700000000000
 admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
@@ -122,6 +138,36 @@ def producer():
     p.produce(topic, "purged")
     p.purge()
     p.flush(30)
+
+    step("producer: batches, the cluster, an end")
+    topic = create(name("batch"), 2)
+    done = []
+    with_own = {"value": "c", "key": "k", "callback": lambda err, m: done.append(("own", err, m.partition()))}
+    n = p.produce_batch(topic, [{"value": "a"}, {"value": "b", "key": "k"}, with_own], partition=0, on_delivery=lambda err, m: done.append(("all", err, m.partition())))
+    equal((n, p.flush(30)), (3, 0), "produce_batch")
+    equal(sorted(done), [("all", None, 0), ("all", None, 0), ("own", None, 0)], "deliveries of a batch")
+    equal(p.cluster_id(timeout=30), admin.cluster_id(timeout=30), "the cluster's id")
+    p.set_sasl_credentials("user", "password")  # for later connections; none here asks for them
+    true(p.close(), "close")
+
+    step("producer: transactions are not there yet")
+    p = Producer({"bootstrap.servers": BOOTSTRAP, "transactional.id": name("tx")})
+    refused(KafkaError._TIMED_OUT, lambda: p.init_transactions(3), "init_transactions", unless=APACHE)
+    for call in [p.begin_transaction, lambda: p.commit_transaction(1), lambda: p.abort_transaction(1)]:
+        refused(KafkaError._CONFLICT, call, "a transaction that did not begin", unless=APACHE)
+    c = consumer(name("tx"))
+    refused(KafkaError._CONFLICT, lambda: p.send_offsets_to_transaction([], c.consumer_group_metadata(), 1), "send_offsets_to_transaction", unless=APACHE)
+    c.close()
+
+    step("producer and consumer with serializers")
+    p = SerializingProducer({"bootstrap.servers": BOOTSTRAP, "key.serializer": StringSerializer(), "value.serializer": StringSerializer()})
+    p.produce(topic, key="ä", value="ö", partition=0)
+    equal(p.flush(30), 0, "flush")
+    conf = {"bootstrap.servers": BOOTSTRAP, "group.id": name("s"), "key.deserializer": StringDeserializer(), "value.deserializer": StringDeserializer()}
+    c = DeserializingConsumer(conf)
+    c.assign([TopicPartition(topic, 0, 3)])
+    equal([(m.key(), m.value()) for m in read(c, 1)], [("ä", "ö")], "deserialized")
+    c.close()
 
 
 def group():
@@ -227,6 +273,22 @@ def group():
     c.unassign()
     c.close()
 
+    step("consumer: patterns, isolation, the end, the cluster")
+    c = consumer(name("pattern"), isolation_level="read_committed")
+    c.subscribe(["^" + re.escape(topic) + "$"])
+    equal(len(read(c, 40)), 40, "by a pattern")
+    c.close()
+    c = consumer(name("end"), enable_partition_eof=True)
+    c.assign([TopicPartition(topic, 0, OFFSET_END)])
+    equal(until("the end comes", lambda: c.poll(1.0)).error().code(), KafkaError._PARTITION_EOF, "the end")
+    equal(c.cluster_id(timeout=30), admin.cluster_id(timeout=30), "the cluster's id")
+    c.set_sasl_credentials("user", "password")
+    c.close()
+    c = consumer(name("beyond"), auto_offset_reset="error")
+    c.assign([TopicPartition(topic, 0, 1000)])
+    equal(until("an error comes", lambda: c.poll(1.0)).error().code(), KafkaError._AUTO_OFFSET_RESET, "an offset beyond the end")
+    c.close()
+
     step("consumer: static membership")
     g = name("static")
     c = consumer(g, group_instance_id="one")
@@ -299,6 +361,12 @@ def administration():
         equal(all_of(admin.list_offsets({tp: spec})).popitem()[1].offset, want, "list_offsets")
     equal(all_of(admin.delete_records([TopicPartition(data, 0, 4)])).popitem()[1].low_watermark, 4, "delete_records")
     equal(all_of(admin.list_offsets({tp: OffsetSpec.earliest()})).popitem()[1].offset, 4, "earliest afterwards")
+    committed = admin.list_offsets({tp: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_COMMITTED)
+    equal(all_of(committed).popitem()[1].offset, 10, "list_offsets of what is committed")
+    refused(KafkaError.OFFSET_OUT_OF_RANGE, lambda: all_of(admin.delete_records([TopicPartition(data, 0, 11)])), "delete_records beyond the end")
+    refused(KafkaError._NOENT, lambda: all_of(admin.delete_records([TopicPartition(name("none"), 0, 1)])), "delete_records of nothing")
+    refused(KafkaError.INVALID_PARTITIONS, lambda: all_of(admin.create_partitions([NewPartitions(data, 1)])), "create_partitions")
+    all_of(admin.create_partitions([NewPartitions(data, 2)], validate_only=True))
     all_or_nothing = admin.elect_leaders(ElectionType.PREFERRED, [tp]).result(30)
     true(len(all_or_nothing) == 1, "elect_leaders")
 
@@ -326,6 +394,17 @@ def administration():
     all_of(admin.delete_consumer_groups([g]))
     refused(KafkaError.GROUP_ID_NOT_FOUND, lambda: all_of(admin.delete_consumer_groups([g])), "delete a group that is gone")
 
+    classic = admin.list_consumer_groups(types={ConsumerGroupType.CLASSIC}).result(30).valid
+    true(len(classic) > 0, "list_consumer_groups of type classic")
+    equal(admin.list_consumer_groups(types={ConsumerGroupType.CONSUMER}).result(30).valid, [], "list_consumer_groups of type consumer")
+
+    step("admin: SCRAM users are not there yet")
+    refused(KafkaError._UNSUPPORTED_FEATURE, lambda: admin.describe_user_scram_credentials().result(30), "describe_user_scram_credentials", unless=APACHE)
+    gone = UserScramCredentialDeletion("user", ScramMechanism.SCRAM_SHA_256)
+    refused(KafkaError._UNSUPPORTED_FEATURE, lambda: all_of(admin.alter_user_scram_credentials([gone])), "alter_user_scram_credentials", unless=APACHE)
+    admin.set_sasl_credentials("user", "password")
+    true(admin.poll(0) >= 0, "poll")
+
     step("admin: acls without an authorizer")
     any_acl = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY)
     equal(admin.describe_acls(any_acl).result(30), [], "describe_acls, which hides the error")
@@ -340,7 +419,36 @@ def administration():
     refused(KafkaError.UNKNOWN_TOPIC_OR_PART, lambda: all_of(admin.delete_topics([topic])), "delete again")
 
 
+async def in_asyncio():
+    step("AIOProducer and AIOConsumer")
+    topic = create(name("aio"))
+    p = AIOProducer({"bootstrap.servers": BOOTSTRAP})
+    sent = [await p.produce(topic, value=str(i), key="k") for i in range(20)]
+    await p.flush()
+    equal([(await m).offset() for m in sent], list(range(20)), "deliveries")
+    await p.close()
+    c = AIOConsumer({"bootstrap.servers": BOOTSTRAP, "group.id": name("aio"), "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    assigned = []
+
+    async def on_assign(_, parts):
+        assigned.extend(parts)
+
+    await c.subscribe([topic], on_assign=on_assign)
+    got = []
+    async with asyncio.timeout(60):
+        while len(got) < 20:
+            got += await c.consume(num_messages=20, timeout=1.0)
+    equal([m.offset() for m in got], list(range(20)), "what AIOConsumer consumed")
+    equal([(t.topic, t.partition) for t in assigned], [(topic, 0)], "on_assign")
+    equal([t.offset for t in await c.commit(asynchronous=False)], [20], "commit")
+    equal([t.offset for t in await c.committed([TopicPartition(topic, 0)])], [20], "committed")
+    await c.close()
+
+
 producer()
 group()
 administration()
+asyncio.run(in_asyncio())
+for cls in () if APACHE else (confluent_kafka.Producer, confluent_kafka.Consumer, confluent_kafka.admin.AdminClient):
+    every_call(cls, CALLED)
 print("confluent-kafka: all calls passed")
