@@ -16,6 +16,13 @@ import (
 	"barnabas/replication/cluster"
 )
 
+// awaited is a topic that has been written and whose partitions have no leaders yet.
+type awaited struct {
+	topic      string
+	partitions int32
+	at         int // its place in the answer
+}
+
 // CreatePartitions raises the number of partitions of topics and answers when the new ones have leaders.
 func (t *Topics) CreatePartitions(_ *Call, req *kmsg.CreatePartitionsRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)

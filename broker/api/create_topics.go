@@ -23,14 +23,7 @@ import (
 // metadataTopic is the log of KRaft's controllers, which clients may not create.
 const metadataTopic = "__cluster_metadata"
 
-// awaited is a topic that has been written and has no leaders yet.
-type awaited struct {
-	topic      string
-	partitions int32
-	at         int // its place in the answer
-}
-
-// CreateTopics creates topics one by one and answers when all of them have leaders, or the time is up.
+// CreateTopics creates topics and answers when all of them have leaders, or the time is up.
 func (t *Topics) CreateTopics(_ *Call, req *kmsg.CreateTopicsRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, len(req.Topics))
@@ -50,16 +43,24 @@ func (t *Topics) CreateTopics(_ *Call, req *kmsg.CreateTopicsRequest) Reply {
 	return Later(func(ctx context.Context) Response {
 		wait, cancel := t.within(ctx, req.TimeoutMillis)
 		defer cancel()
-		var waits []awaited
+		var wanted []controller.NewTopic
+		var at []*kmsg.CreateTopicsResponseTopic // of each that is wanted
 		for i := range req.Topics {
-			if at := &resp.Topics[i]; !refusedByName(at, count) && t.createTopic(ctx, req, &req.Topics[i], at) {
-				waits = append(waits, awaited{at.Topic, at.NumPartitions, i})
+			if !refusedByName(&resp.Topics[i], count) {
+				wanted, at = append(wanted, newTopicOf(&req.Topics[i])), append(at, &resp.Topics[i])
 			}
 		}
-		for _, w := range waits {
-			err := t.Images.Await(wait, func(img *cluster.Image) bool { return led(img, w.topic, w.partitions) })
+		results := t.Admin.CreateTopics(ctx, wanted, req.ValidateOnly)
+		for i, r := range results {
+			t.answerCreate(at[i], r)
+		}
+		for i, r := range results {
+			if r.Err != nil || req.ValidateOnly {
+				continue
+			}
+			err := t.Images.Await(wait, func(img *cluster.Image) bool { return led(img, at[i].Topic, r.Partitions) })
 			if err != nil || req.TimeoutMillis <= 0 {
-				failCreate(&resp.Topics[w.at], &controller.Refusal{Kafka: kerr.RequestTimedOut})
+				failCreate(at[i], &controller.Refusal{Kafka: kerr.RequestTimedOut})
 			}
 		}
 		return resp
@@ -80,8 +81,8 @@ func refusedByName(at *kmsg.CreateTopicsResponseTopic, count map[string]int) boo
 	return true
 }
 
-// createTopic creates one topic and fills in its answer; true says that it must be waited for.
-func (t *Topics) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest, rt *kmsg.CreateTopicsRequestTopic, at *kmsg.CreateTopicsResponseTopic) bool {
+// newTopicOf is a topic as the request wants it.
+func newTopicOf(rt *kmsg.CreateTopicsRequestTopic) controller.NewTopic {
 	n := controller.NewTopic{Name: rt.Topic, Partitions: rt.NumPartitions, ReplicationFactor: rt.ReplicationFactor}
 	if len(rt.ReplicaAssignment) > 0 {
 		n.Assignments = make(map[int32][]int32, len(rt.ReplicaAssignment))
@@ -96,19 +97,22 @@ func (t *Topics) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest,
 		}
 		n.Configs[c.Name] = c.Value
 	}
-	created, err := t.Admin.CreateTopic(ctx, n, req.ValidateOnly)
-	if err != nil {
-		failCreate(at, err)
-		return false
+	return n
+}
+
+// answerCreate tells what became of one topic.
+func (t *Topics) answerCreate(at *kmsg.CreateTopicsResponseTopic, r controller.CreateResult) {
+	if r.Err != nil {
+		failCreate(at, r.Err)
+		return
 	}
-	at.TopicID = created.ID
-	at.NumPartitions, at.ReplicationFactor = created.Partitions, created.ReplicationFactor
-	for _, row := range t.Settings.DescribeTopic(created.Configs) {
+	at.TopicID = r.ID
+	at.NumPartitions, at.ReplicationFactor = r.Partitions, r.ReplicationFactor
+	for _, row := range t.Settings.DescribeTopic(r.Configs) {
 		at.Configs = append(at.Configs, kmsg.CreateTopicsResponseTopicConfig{
 			Name: row.Name, Value: row.Value, ReadOnly: row.ReadOnly, Source: int8(row.Source), IsSensitive: row.Sensitive,
 		})
 	}
-	return !req.ValidateOnly
 }
 
 // failCreate answers with an error. The id stays: the topic may be there all the same.

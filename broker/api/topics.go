@@ -13,7 +13,7 @@ import (
 
 // TopicAdmin writes into the coordination store what clients want of topics.
 type TopicAdmin interface {
-	CreateTopic(ctx context.Context, n controller.NewTopic, validateOnly bool) (controller.Created, error)
+	CreateTopics(ctx context.Context, ns []controller.NewTopic, validateOnly bool) []controller.CreateResult
 	CreatePartitions(ctx context.Context, name string, count int32, assignments [][]int32, validateOnly bool) error
 	DeleteTopic(ctx context.Context, name string) error
 	AwaitDeleted(ctx context.Context, name string) error

@@ -35,37 +35,80 @@ type Created struct {
 	Configs map[string]string
 }
 
-// CreateTopic creates a topic, or with validateOnly says whether it could be. The topic has no leaders yet when it
-// returns: the controller sees to that. Refusals have Kafka's codes and texts, and are found in Kafka's order.
+// CreateResult is what became of one of several topics that were to be created.
+type CreateResult struct {
+	Created
+	// Err is why it was not; Created is zero then.
+	Err error
+}
+
+// CreateTopic is CreateTopics for one.
 func (a *Admin) CreateTopic(ctx context.Context, n NewTopic, validateOnly bool) (Created, error) {
+	r := a.CreateTopics(ctx, []NewTopic{n}, validateOnly)[0]
+	return r.Created, r.Err
+}
+
+// CreateTopics creates topics, or with validateOnly says whether they could be; the results are in their order. What is
+// refused does not hinder the others. The topics have no leaders yet when it returns: the controller sees to that. Refusals
+// have Kafka's codes and texts, and are found in Kafka's order.
+func (a *Admin) CreateTopics(ctx context.Context, ns []NewTopic, validateOnly bool) []CreateResult {
+	results := make([]CreateResult, len(ns))
+	var drafts []*topicDraft
+	for i, n := range ns {
+		d, err := a.draftTopic(ctx, n, drafts)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		d.result = &results[i]
+		d.result.Created = Created{Partitions: int32(len(d.assigned)), ReplicationFactor: int16(len(d.assigned[0])), Configs: d.configs}
+		if !validateOnly {
+			d.result.ID = store.NewTopicID()
+			drafts = append(drafts, d)
+		}
+	}
+	a.writeTopics(ctx, drafts)
+	for _, d := range drafts {
+		if d.result.Err != nil {
+			d.result.Created = Created{}
+			continue
+		}
+		a.o.Logger.Info("topic created", zap.String("topic", d.name), zap.Int32("partitions", d.result.Partitions),
+			zap.Int16("replicationFactor", d.result.ReplicationFactor), zap.Any("configs", d.configs))
+	}
+	return results
+}
+
+// topicDraft is a topic in which nothing is wrong, before it is written.
+type topicDraft struct {
+	name     string
+	assigned map[int32][]int32
+	configs  map[string]string
+	result   *CreateResult // its ID is drawn
+}
+
+func (d *topicDraft) topic() store.Topic { return store.Topic{ID: d.result.ID, Partitions: d.assigned} }
+
+// draftTopic checks a topic that is to be created after those before it.
+func (a *Admin) draftTopic(ctx context.Context, n NewTopic, before []*topicDraft) (*topicDraft, error) {
 	if a.o.Image().Topics[n.Name] != nil {
-		return Created{}, refuse(kerr.TopicAlreadyExists, "Topic '%s' already exists.", n.Name)
+		return nil, refuse(kerr.TopicAlreadyExists, "Topic '%s' already exists.", n.Name)
 	}
 	configs, err := plain(n.Configs)
 	if err != nil {
-		return Created{}, err
+		return nil, err
 	}
 	assigned, err := a.assignment(n)
 	if err != nil {
-		return Created{}, err
+		return nil, err
 	}
-	if err := a.checkNew(ctx, n.Name, assigned); err != nil {
-		return Created{}, err
+	if err := a.checkNew(ctx, n.Name, assigned, before); err != nil {
+		return nil, err
 	}
 	if err := a.checkConfigs(configs); err != nil {
-		return Created{}, err
+		return nil, err
 	}
-	c := Created{Partitions: int32(len(assigned)), ReplicationFactor: int16(len(assigned[0])), Configs: configs}
-	if validateOnly {
-		return c, nil
-	}
-	c.ID = store.NewTopicID()
-	if err := a.writeTopic(ctx, n.Name, store.Topic{ID: c.ID, Partitions: assigned}, configs); err != nil {
-		return Created{}, err
-	}
-	a.o.Logger.Info("topic created", zap.String("topic", n.Name), zap.Int32("partitions", c.Partitions),
-		zap.Int16("replicationFactor", c.ReplicationFactor), zap.Any("configs", configs))
-	return c, nil
+	return &topicDraft{name: n.Name, assigned: assigned, configs: configs}, nil
 }
 
 // plain refuses null values.
@@ -125,11 +168,11 @@ func (a *Admin) assignment(n NewTopic) (map[int32][]int32, error) {
 const maxPartitions = 50_000
 
 // checkNew refuses names that are bad or taken, and assignments that cannot be.
-func (a *Admin) checkNew(ctx context.Context, name string, assigned map[int32][]int32) error {
+func (a *Admin) checkNew(ctx context.Context, name string, assigned map[int32][]int32, before []*topicDraft) error {
 	if err := checkTopicName(name); err != nil {
 		return err
 	}
-	if err := a.checkFree(ctx, name); err != nil {
+	if err := a.checkFree(ctx, name, before); err != nil {
 		return err
 	}
 	for _, replicas := range assigned {
@@ -162,16 +205,17 @@ func scalaMap(assigned map[int32][]int32) string {
 	return "HashMap(" + strings.Join(parts, ", ") + ")"
 }
 
-// checkFree refuses a name that a topic has, or one that metrics could not tell from it.
-func (a *Admin) checkFree(ctx context.Context, name string) error {
+// checkFree refuses a name that a topic has or is about to have, or one that metrics could not tell from it.
+func (a *Admin) checkFree(ctx context.Context, name string, before []*topicDraft) error {
 	if deleting, err := a.Deleting(ctx, name); err != nil {
 		return err
 	} else if deleting {
 		return refuse(kerr.TopicAlreadyExists, "Topic '%s' is marked for deletion.", name)
 	}
+	named := func(d *topicDraft) bool { return d.name == name }
 	if _, there, err := a.o.Store.Exists(ctx, store.TopicPath(name)); err != nil {
 		return err
-	} else if there {
+	} else if there || slices.ContainsFunc(before, named) {
 		return refuse(kerr.TopicAlreadyExists, "Topic '%s' already exists.", name)
 	}
 	if !mayCollide(name) {
@@ -180,6 +224,9 @@ func (a *Admin) checkFree(ctx context.Context, name string) error {
 	names, _, err := a.o.Store.Children(ctx, store.TopicsPath)
 	if err != nil {
 		return err
+	}
+	for _, d := range before {
+		names = append(names, d.name)
 	}
 	others := slices.DeleteFunc(names, func(other string) bool { return other == name || !collide(name, other) })
 	if len(others) > 0 {
@@ -198,6 +245,48 @@ func (a *Admin) checkConfigs(configs map[string]string) error {
 		kafka = kerr.InvalidConfig
 	}
 	return &Refusal{Kafka: kafka, Message: err.Error()}
+}
+
+// maxStepBytes bounds what is written in one step: ZooKeeper refuses requests larger than a megabyte, and nobody else's write
+// is done meanwhile.
+const maxStepBytes = 256 << 10
+
+// writeTopics writes topics, as many in a step as fit: a step is over when it is on disk. Where a step fails each of its
+// topics is tried by itself, which tells the one that is why from the others.
+func (a *Admin) writeTopics(ctx context.Context, drafts []*topicDraft) {
+	for len(drafts) > 0 {
+		ops, n := stepOf(drafts)
+		if n == 1 || a.writeTogether(ctx, ops) != nil {
+			for _, d := range drafts[:n] {
+				d.result.Err = a.writeTopic(ctx, d.name, d.topic(), d.configs)
+			}
+		}
+		drafts = drafts[n:]
+	}
+}
+
+// stepOf is what writes the first topics, and how many those are: one at least.
+func stepOf(drafts []*topicDraft) (ops []store.Op, n int) {
+	size := 0
+	for _, d := range drafts {
+		set := store.Create(store.ConfigPath(store.ConfigTopics, d.name), store.EncodeConfig(d.configs), store.Persistent)
+		create := store.Create(store.TopicPath(d.name), store.EncodeTopic(d.topic()), store.Persistent)
+		size += len(set.Path) + len(set.Data) + len(create.Path) + len(create.Data)
+		if n > 0 && size > maxStepBytes {
+			break
+		}
+		ops, n = append(ops, set, create), n+1
+	}
+	return ops, n
+}
+
+// writeTogether writes new topics, while the controller stays who it is.
+func (a *Admin) writeTogether(ctx context.Context, ops []store.Op) error {
+	check, err := a.controllerCheck(ctx, store.ConfigTopics, "")
+	if err == nil {
+		_, err = a.o.Store.Multi(ctx, append([]store.Op{check}, ops...)...)
+	}
+	return err
 }
 
 // writeTopic writes the settings and the assignment in one step, in this order. Kafka makes two of it, and leaves settings
