@@ -14,14 +14,15 @@ import (
 )
 
 type options struct {
-	rounds   int           // counted ones
-	records  map[int]int   // size of a record -> number in a round
-	pace     time.Duration // of a round at 1,000 records/s
-	starts   int
-	isolate  bool
-	write    string // file whose table is rewritten; "" = none
-	dir      string // of all files; "" = a temporary one
-	explicit string // the command, for the record
+	rounds  int           // counted ones
+	records map[int]int   // size of a record -> number in a round
+	pace    time.Duration // of a round at 1,000 records/s
+	starts  int
+	isolate bool
+	write   string // file whose table is rewritten; "" = none
+	dir     string // of all files; "" = a temporary one
+	// partitions is how many one broker shall hold; 0 = measure speed instead
+	partitions int
 }
 
 func main() {
@@ -32,6 +33,7 @@ func main() {
 	flag.BoolVar(&o.isolate, "isolate", true, "run in a network namespace of its own with congestion control cubic (root only)")
 	flag.StringVar(&o.write, "write", filepath.Join(peers.Root(), "docs", "BENCHMARKS.md"), "the document whose table is rewritten; empty: none")
 	flag.StringVar(&o.dir, "dir", "", "where the brokers keep their files (default: a temporary folder)")
+	flag.IntVar(&o.partitions, "partitions", 0, "measure a broker that holds so many partitions, a multiple of 100, instead of speed")
 	quick := flag.Bool("quick", false, "a tenth of the records, one round, nothing written")
 	flag.Parse()
 	if *quick {
@@ -69,18 +71,34 @@ func run(o options) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	b, err := newBench(ctx, dir, o)
+	mark, text, err := begin, "", error(nil)
+	if o.partitions > 0 {
+		var sides []*side
+		if sides, err = many(ctx, dir, o); err == nil {
+			mark, text = beginMany, table(manyRows, sides, side{})+"\n"+machineLimits()
+		}
+	} else {
+		text, err = speed(ctx, dir, o)
+	}
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	if err := b.all(ctx); err != nil {
-		return err
-	}
-	text := b.table() + "\n" + machine(where)
+	text += machine(where)
 	fmt.Println(text)
 	if o.write == "" {
 		return nil
 	}
-	return rewrite(o.write, text)
+	return rewrite(o.write, mark, text)
+}
+
+func speed(ctx context.Context, dir string, o options) (string, error) {
+	b, err := newBench(ctx, dir, o)
+	if err != nil {
+		return "", err
+	}
+	defer b.close()
+	if err := b.all(ctx); err != nil {
+		return "", err
+	}
+	return table(rows, b.sides, b.floor) + "\n", nil
 }

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	begin = "<!-- table: made by make bench; do not edit by hand -->"
-	end   = "<!-- end of table -->"
+	begin     = "<!-- table: made by make bench; do not edit by hand -->"
+	beginMany = "<!-- table: made by make bench BENCH='-partitions 10000'; do not edit by hand -->"
+	end       = "<!-- end of table -->"
 )
 
 // A row of the table: a figure, and what barnabas aims at, as a multiple of Kafka's (0 = no aim) or as an absolute limit.
@@ -48,17 +49,18 @@ var rows = []row{
 	{"exec to first Metadata answer, ms", 0, 0, false},
 }
 
-func (b *bench) table() string {
+// table compares the sides, Kafka first; floor has the figures of the bare server.
+func table(rows []row, sides []*side, floor side) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| figure | Apache Kafka 3.9.2 | barnabas | barnabas / Kafka | aim | bare server |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
-		kafka, ours := b.sides[0].figures[r.figure], b.sides[1].figures[r.figure]
+		kafka, ours := sides[0].figures[r.figure], sides[1].figures[r.figure]
 		ratio := median(ours) / median(kafka)
-		floor := ""
-		if bare := b.floor.figures[r.figure]; bare != nil {
-			floor = spread(bare)
+		bare := ""
+		if f := floor.figures[r.figure]; f != nil {
+			bare = spread(f)
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %.2f | %s | %s |\n", r.figure+unit(r.figure), spread(kafka), spread(ours), ratio, r.verdict(median(ours), ratio), floor)
+		fmt.Fprintf(&out, "| %s | %s | %s | %.2f | %s | %s |\n", r.figure+unit(r.figure), spread(kafka), spread(ours), ratio, r.verdict(median(ours), ratio), bare)
 	}
 	return out.String()
 }
@@ -77,7 +79,7 @@ func (r row) verdict(ours, ratio float64) string {
 }
 
 func unit(figure string) string {
-	if strings.HasPrefix(figure, "resident") {
+	if strings.HasPrefix(figure, "resident") && !strings.HasSuffix(figure, "MB") {
 		return ", MB"
 	}
 	return ""
@@ -149,8 +151,8 @@ func javaVersion() string {
 	return strings.ReplaceAll(first, `"`, "")
 }
 
-// rewrite replaces the part of the document between the marks.
-func rewrite(path, text string) error {
+// rewrite replaces the part of the document between a mark and the next end mark.
+func rewrite(path, begin, text string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
