@@ -11,6 +11,8 @@ package api
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -48,10 +50,11 @@ func (t *Topics) DeleteTopics(_ *Call, req *kmsg.DeleteTopicsRequest) Reply {
 		wait, cancel := t.within(ctx, req.TimeoutMillis)
 		defer cancel()
 		failed := map[string]*kerr.Error{}
-		for name := range doomed {
-			if err := t.Admin.DeleteTopic(ctx, name); err != nil {
-				failed[name] = asKafka(err)
-				delete(doomed, name)
+		names := slices.Sorted(maps.Keys(doomed))
+		for i, err := range t.Admin.DeleteTopics(ctx, names) {
+			if err != nil {
+				failed[names[i]] = asKafka(err)
+				delete(doomed, names[i])
 			}
 		}
 		for name, topic := range doomed {

@@ -15,7 +15,7 @@ import (
 type TopicAdmin interface {
 	CreateTopics(ctx context.Context, ns []controller.NewTopic, validateOnly bool) []controller.CreateResult
 	CreatePartitions(ctx context.Context, name string, count int32, assignments [][]int32, validateOnly bool) error
-	DeleteTopic(ctx context.Context, name string) error
+	DeleteTopics(ctx context.Context, names []string) []error
 	AwaitDeleted(ctx context.Context, name string) error
 }
 

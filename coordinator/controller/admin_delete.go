@@ -10,9 +10,45 @@ import (
 	"barnabas/coordinator/store"
 )
 
-// DeleteTopic asks the controller to delete a topic. One that is being deleted already is fine; one that does not exist
-// is UNKNOWN_TOPIC_OR_PARTITION.
+// DeleteTopics asks the controller to delete topics; the errors are in their order. One that is being deleted already is
+// fine; one that does not exist is UNKNOWN_TOPIC_OR_PARTITION and does not hinder the others.
+func (a *Admin) DeleteTopics(ctx context.Context, names []string) []error {
+	errs := make([]error, len(names))
+	var marks []store.Op
+	var at []int // of each mark, the topic's place
+	for i, name := range names {
+		if errs[i] = a.checkDeletable(ctx, name); errs[i] == nil {
+			marks, at = append(marks, store.Create(store.DeleteTopicPath(name), nil, store.Persistent)), append(at, i)
+		}
+	}
+	for len(marks) > 0 {
+		n := min(len(marks), maxMarks)
+		if _, err := a.o.Store.Multi(ctx, marks[:n]...); err != nil { // one was marked before: each by itself then
+			for i, mark := range marks[:n] {
+				if _, err := a.o.Store.Create(ctx, mark.Path, nil, mark.Mode); err != nil && !errors.Is(err, store.ErrNodeExists) {
+					errs[at[i]] = err
+				}
+			}
+		}
+		marks, at = marks[n:], at[n:]
+	}
+	for i, name := range names {
+		if errs[i] == nil {
+			a.o.Logger.Info("topic marked for deletion", zap.String("topic", name))
+		}
+	}
+	return errs
+}
+
+// maxMarks bounds how many topics are marked in one step.
+const maxMarks = maxStepBytes / (len(store.DeleteTopicsPath) + 1 + maxTopicName)
+
+// DeleteTopic is DeleteTopics for one.
 func (a *Admin) DeleteTopic(ctx context.Context, name string) error {
+	return a.DeleteTopics(ctx, []string{name})[0]
+}
+
+func (a *Admin) checkDeletable(ctx context.Context, name string) error {
 	unknown := refuse(kerr.UnknownTopicOrPartition, "Topic `%s` to delete does not exist", name)
 	if checkTopicName(name) != nil {
 		return unknown
@@ -22,14 +58,7 @@ func (a *Admin) DeleteTopic(ctx context.Context, name string) error {
 	} else if !there {
 		return unknown
 	}
-	_, err := a.o.Store.Create(ctx, store.DeleteTopicPath(name), nil, store.Persistent)
-	if errors.Is(err, store.ErrNodeExists) {
-		return nil
-	}
-	if err == nil {
-		a.o.Logger.Info("topic marked for deletion", zap.String("topic", name))
-	}
-	return err
+	return nil
 }
 
 // Deleting says whether a topic is marked for deletion.

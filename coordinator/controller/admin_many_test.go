@@ -175,3 +175,33 @@ func TestTopicsWhoseAnswerWasLost(t *testing.T) {
 	}
 	e.wantTopics(t, ns, results)
 }
+
+// Topics are marked together; one that was marked before, or is not there, does not hinder the others.
+func TestTopicsOfOneRequestAreMarkedTogether(t *testing.T) {
+	e, counting := manyEnv(t)
+	var names []string
+	for i := range 2*maxMarks + 1 {
+		names = append(names, fmt.Sprint("t", i))
+	}
+	e.admin.CreateTopics(t.Context(), newTopics(names...), false)
+	if _, err := e.store.Create(t.Context(), store.DeleteTopicPath("t3"), nil, store.Persistent); err != nil {
+		t.Fatal(err)
+	}
+	counting.steps = 0
+	asked := append([]string{"none", "a b"}, names...)
+	for i, err := range e.admin.DeleteTopics(t.Context(), asked) {
+		if (i < 2) != errors.Is(err, kerr.UnknownTopicOrPartition) || (i < 2) != (err != nil) {
+			t.Errorf("%s: %v", asked[i], err)
+		}
+	}
+	marked, _, err := e.store.Children(t.Context(), store.DeleteTopicsPath)
+	if err != nil || len(marked) != len(names) || counting.steps != 3 {
+		t.Errorf("%d topics are marked in %d steps (%v)", len(marked), counting.steps, err)
+	}
+	counting.fail = func([]store.Op) error { return store.ErrUnavailable }
+	for _, err := range e.admin.DeleteTopics(t.Context(), names[:2]) {
+		if err != nil { // they are marked
+			t.Error(err)
+		}
+	}
+}
