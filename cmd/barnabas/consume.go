@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,8 @@ type consumeFlags struct {
 	properties    []string
 	readCommitted bool
 	quiet         bool
+
+	joined atomic.Pointer[time.Time] // when the group gave out its partitions last, some to this member or none
 }
 
 func newConsume() *cobra.Command {
@@ -130,7 +133,8 @@ func (f *consumeFlags) plan(ctx context.Context, conn *connection, topics []stri
 		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
 	if f.group != "" {
-		return append(opts, kgo.ConsumerGroup(f.group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(start), kgo.AutoCommitMarks()), nil, nil
+		return append(opts, kgo.ConsumerGroup(f.group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(start), kgo.AutoCommitMarks(),
+			kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { f.assigned() })), nil, nil
 	}
 	chosen, err := f.choose(details)
 	if err != nil {

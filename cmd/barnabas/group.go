@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -35,6 +36,7 @@ func newGroupList(conn *connection) *cobra.Command {
 		Short:   "List groups of all brokers",
 		Example: "  barnabas group list\n  barnabas group list --state Empty",
 		Args:    arguments(0, 0),
+		PreRunE: func(*cobra.Command, []string) error { return checkStates(states) },
 		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, _ []string) error {
 			groups, err := cl.adm.ListGroups(ctx, states...)
 			if err != nil {
@@ -48,8 +50,23 @@ func newGroupList(conn *connection) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only groups in these states, such as Stable,Empty")
-	completeWords(cmd, "state", "Stable", "Empty", "PreparingRebalance", "CompletingRebalance", "Dead")
+	completeWords(cmd, "state", groupStates...)
 	return cmd
+}
+
+// groupStates are those of classic groups and of KIP-848's.
+var groupStates = []string{"Stable", "Empty", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Dead"}
+
+// checkStates refuses a state that no group can be in, which brokers would answer with an empty list.
+func checkStates(states []string) error {
+	for i, state := range states {
+		known := slices.IndexFunc(groupStates, func(s string) bool { return strings.EqualFold(s, state) })
+		if known < 0 {
+			return fmt.Errorf("--state %q is not a state of groups: there are %s", state, strings.Join(groupStates, ", "))
+		}
+		states[i] = groupStates[known]
+	}
+	return nil
 }
 
 func newGroupDescribe(conn *connection) *cobra.Command {
@@ -75,7 +92,7 @@ func newGroupDescribe(conn *connection) *cobra.Command {
 					return nil
 				}
 			}
-			lags, err := cl.adm.Lag(ctx, names...)
+			lags, err := whenLed(ctx, func() (kadm.DescribedGroupLags, error) { return cl.adm.Lag(ctx, names...) })
 			if err != nil {
 				return cl.explain(err, "groups", "")
 			}
@@ -100,6 +117,34 @@ func newGroupDescribe(conn *connection) *cobra.Command {
 	cmd.Flags().BoolVarP(&members, "members", "m", false, "show members instead of offsets")
 	cmd.Flags().BoolVar(&all, "all-groups", false, "describe every group")
 	return cmd
+}
+
+// betweenAsks is how long a broker that has no coordinator yet is left alone before it is asked again.
+const betweenAsks = 100 * time.Millisecond
+
+// whenLed asks again while there is no coordinator: the first question about any group has Apache Kafka create
+// __consumer_offsets, and is refused meanwhile.
+func whenLed[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+	for {
+		answer, err := ask()
+		if !errors.Is(unsplit(err), kerr.CoordinatorNotAvailable) {
+			return answer, err
+		}
+		select {
+		case <-time.After(betweenAsks):
+		case <-ctx.Done():
+			return answer, err
+		}
+	}
+}
+
+// unsplit is the first error of those of the brokers that a request was split between.
+func unsplit(err error) error {
+	var some *kadm.ShardErrors
+	if errors.As(err, &some) && len(some.Errs) > 0 {
+		return some.Errs[0].Err
+	}
+	return err
 }
 
 // groupError explains an error about a group.
@@ -166,7 +211,7 @@ func newGroupDelete(conn *connection) *cobra.Command {
 		Args:              arguments(1, -1),
 		ValidArgsFunction: conn.completeGroups,
 		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, names []string) error {
-			answers, err := cl.adm.DeleteGroups(ctx, names...)
+			answers, err := whenLed(ctx, func() (kadm.DeleteGroupResponses, error) { return cl.adm.DeleteGroups(ctx, names...) })
 			if err != nil {
 				return cl.explain(err, "delete groups", "")
 			}

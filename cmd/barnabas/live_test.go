@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"barnabas/broker"
+	"barnabas/broker/config"
 )
 
 // startBroker gives a broker of the test's own, with a topic "orders" of one partition.
@@ -20,6 +21,11 @@ func startBroker(t *testing.T) (addr string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startWith(t, settings)
+}
+
+func startWith(t *testing.T, settings *config.Static) (addr string, stop func()) {
+	t.Helper()
 	b, err := broker.Start(t.Context(), broker.Options{Config: settings})
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +117,23 @@ func TestKafkasSpellingsAgainstABroker(t *testing.T) {
 	code, out, errOut := tool(t, "topic", "create", "orders", "payments", "-b", addr)
 	if code != 1 || !strings.Contains(out, "topic payments created") || !strings.Contains(errOut, "TOPIC_ALREADY_EXISTS") {
 		t.Errorf("exit code %d\n%s%s", code, out, errOut)
+	}
+}
+
+// The seconds in which a new group gathers its members counted as --idle: a shorter one ended the command before the first record.
+func TestIdleBeginsWhenAGroupHasGathered(t *testing.T) {
+	settings, err := config.NewStatic(map[string]string{"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": t.TempDir(),
+		"group.initial.rebalance.delay.ms": "500", "offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := startWith(t, settings)
+	var out, errOut bytes.Buffer
+	if code := run(t.Context(), []string{"produce", "orders", "-b", addr}, strings.NewReader("one\ntwo\n"), &out, &errOut); code != 0 {
+		t.Fatal(errOut.String())
+	}
+	if code, out, errOut := tool(t, "consume", "orders", "--group", "g", "--idle", "200ms", "-q", "-b", addr); code != 0 || out != "one\ntwo\n" {
+		t.Errorf("exit code %d, printed %q: %s", code, out, errOut)
 	}
 }
 

@@ -61,8 +61,16 @@ func flagMistake(cmd *cobra.Command, err error) error {
 				names = append(names, f.Name)
 			}
 		})
+		var begun []string // what was typed is only their beginning
+		for _, name := range names {
+			if strings.HasPrefix(name, unknown.GetSpecifiedName()+"-") {
+				begun = append(begun, "--"+name)
+			}
+		}
 		if near := config.Closest(unknown.GetSpecifiedName(), names); near != "" {
 			return fmt.Errorf("%w; did you mean --%s?", err, near)
+		} else if len(begun) > 0 {
+			return fmt.Errorf("%w; did you mean %s?", err, strings.Join(begun, " or "))
 		}
 		return fmt.Errorf("%w; %s --help lists those there are", err, cmd.CommandPath())
 	case errors.As(err, &invalid):

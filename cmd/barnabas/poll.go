@@ -24,8 +24,12 @@ func (f *consumeFlags) poll(ctx context.Context, cl *client, w io.Writer, print 
 		patience = cl.timeout
 	}
 	latest := time.Now()
+	left := func() time.Duration { return patience - time.Since(f.quietSince(latest, cl.timeout)) }
 	for {
-		fetches, waited := cl.pollFor(ctx, patience-time.Since(latest), patience > 0)
+		fetches, waited := cl.pollFor(ctx, min(left(), patience), patience > 0)
+		if waited && ctx.Err() == nil && left() > 0 { // it joined while nothing came
+			continue
+		}
 		switch {
 		case ctx.Err() != nil && ends != nil:
 			return ctx.Err()
@@ -64,6 +68,28 @@ func (f *consumeFlags) poll(ctx context.Context, cl *client, w io.Writer, print 
 			return nil
 		}
 	}
+}
+
+// assigned notes that the group gave out its partitions.
+func (f *consumeFlags) assigned() {
+	now := time.Now()
+	f.joined.Store(&now)
+}
+
+// quietSince is when the time began in which nothing came, after the latest record. A group gathers its members for seconds before
+// it gives out any partition: that is waited for, so long as an answer may take, and does not count.
+func (f *consumeFlags) quietSince(latest time.Time, answer time.Duration) time.Time {
+	if f.group == "" {
+		return latest
+	}
+	joined := f.joined.Load()
+	if joined == nil {
+		return latest.Add(answer)
+	}
+	if joined.After(latest) {
+		return *joined
+	}
+	return latest
 }
 
 // pollFor polls, at most for so long when it is bounded, and tells whether that time is over.

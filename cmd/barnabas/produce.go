@@ -93,6 +93,9 @@ func (f *produceFlags) options(topic string) ([]kgo.Opt, error) {
 	default:
 		return nil, fmt.Errorf("acks %q is not all, 1 or 0", f.acks)
 	}
+	if f.partition < -1 {
+		return nil, fmt.Errorf("--partition %d: give a partition's number, or -1 to choose by key", f.partition)
+	}
 	if f.partition >= 0 {
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}

@@ -109,7 +109,7 @@ func (f *resetFlags) run(ctx context.Context, cmd *cobra.Command, cl *client, gr
 }
 
 func withoutMembers(ctx context.Context, cl *client, group string) error {
-	described, err := cl.adm.DescribeGroups(ctx, group)
+	described, err := whenLed(ctx, func() (kadm.DescribedGroups, error) { return cl.adm.DescribeGroups(ctx, group) })
 	if err != nil {
 		return cl.groupError(err, group, "")
 	}

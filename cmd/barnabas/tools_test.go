@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // tool runs a command line and gives its exit code and what it printed.
@@ -61,6 +64,9 @@ func TestToolsAgainstABroker(t *testing.T) {
 		{"group list", 0, "GROUP STATE PROTOCOL COORDINATOR audit Empty consumer 1 billing Stable consumer 1", ""},
 		{"produce order", 1, "", `barnabas: topic "order" does not exist; did you mean "orders"?`},
 		{"produce orders -p 2", 1, "", `barnabas: topic "orders" has no partition 2: it has 2, numbered from 0`},
+		{"produce orders -p -2", 1, "", "barnabas: --partition -2: give a partition's number, or -1 to choose by key"},
+		{"group list --state empty,stable", 0, "GROUP STATE PROTOCOL COORDINATOR audit Empty consumer 1 billing Stable consumer 1", ""},
+		{"group list --state Empy", 1, "", `barnabas: --state "Empy" is not a state of groups: there are Stable, Empty, PreparingRebalance, CompletingRebalance, Assigning, Reconciling, Dead`},
 		{"produce orders -z brotli", 1, "", `barnabas: compression "brotli" is not none, gzip, snappy, lz4 or zstd`},
 		{"produce orders --acks two", 1, "", `barnabas: acks "two" is not all, 1 or 0`},
 		{"produce orders -H x", 1, "", `barnabas: --header "x" is not of the form key=value`},
@@ -86,6 +92,9 @@ func TestErrorsWithoutABroker(t *testing.T) {
 		"topic create":                      "barnabas: usage: barnabas topic create TOPIC... [flags] (--help says more)",
 		"topc list":                         `barnabas: unknown command "topc" for "barnabas"; did you mean topic?`,
 		"topic list --borker x":             "barnabas: unknown flag: --borker; barnabas topic list --help lists those there are",
+		"consume x --key":                   "barnabas: unknown flag: --key; barnabas consume --help lists those there are",
+		"produce x --key":                   "barnabas: unknown flag: --key; did you mean --key-separator?",
+		"group reset g --to latest":         "barnabas: unknown flag: --to; did you mean --to-current or --to-datetime or --to-earliest or --to-latest or --to-offset?",
 		"consume x --from soon":             `barnabas: --from "soon" is not beginning, end, an offset, -N, or a time`,
 		"group reset g --to-earliest":       "barnabas: one of these is needed: --topic, --all-topics",
 		"dump-log /no/such/file":            "barnabas: dump: /no/such/file: not a file of a log directory",
@@ -95,6 +104,38 @@ func TestErrorsWithoutABroker(t *testing.T) {
 		if code != 1 || strings.TrimSpace(errOut) != want || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%s: exit code %d, %s\nwant %s (%s)", line, code, errOut, want, out)
 		}
+	}
+}
+
+// The first question about a group has Apache Kafka create __consumer_offsets and answer that there is no coordinator.
+func TestAGroupIsAskedAgainUntilThereIsACoordinator(t *testing.T) {
+	f := newFakeBroker(t)
+	asked := 0
+	f.answers[10] = func(r kmsg.Request) kmsg.Response {
+		req := r.(*kmsg.FindCoordinatorRequest)
+		resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		for _, key := range req.CoordinatorKeys {
+			c := kmsg.NewFindCoordinatorResponseCoordinator()
+			c.Key, c.NodeID, c.Host, c.Port = key, 1, "127.0.0.1", int32(f.listener.Addr().(*net.TCPAddr).Port)
+			if asked++; asked <= 2 {
+				c.ErrorCode, c.NodeID = kerr.CoordinatorNotAvailable.Code, -1
+			}
+			resp.Coordinators = append(resp.Coordinators, c)
+		}
+		return resp
+	}
+	f.answers[42] = func(r kmsg.Request) kmsg.Response {
+		resp := r.(*kmsg.DeleteGroupsRequest).ResponseKind().(*kmsg.DeleteGroupsResponse)
+		for _, name := range r.(*kmsg.DeleteGroupsRequest).Groups {
+			g := kmsg.NewDeleteGroupsResponseGroup()
+			g.Group = name
+			resp.Groups = append(resp.Groups, g)
+		}
+		return resp
+	}
+	code, out, errOut := tool(t, "group", "delete", "billing", "-b", f.addr())
+	if code != 0 || out != "group billing deleted\n" || asked != 3 {
+		t.Errorf("exit code %d after %d questions: %s%s", code, asked, out, errOut)
 	}
 }
 
