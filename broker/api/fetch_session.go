@@ -161,20 +161,22 @@ func (s *FetchSessions) create(req *kmsg.FetchRequest, c *fetchContext) *fetchSe
 	return n
 }
 
-// evictLocked drops a session for a new one: the one idle for longest if that is long enough, else the smallest that
-// has had its time and is worth less than the new one.
+// evictLocked drops a session for a new one: the one idle for longest if that is too long, else the one that is worth least
+// of those that may go, if it is worth less than the new one. A session may go when it has had its time; for a follower's a
+// consumer's may at any time.
 func (s *FetchSessions) evictLocked(n *fetchSession, now time.Time) bool {
 	var oldest, smallest *fetchSession
 	for _, e := range s.byID {
 		if oldest == nil || e.used.Before(oldest.used) {
 			oldest = e
 		}
-		if now.Sub(e.created) >= sessionIdle && (!e.privileged || n.privileged) && e.less(n) && (smallest == nil || e.less(smallest)) {
+		mayGo := now.Sub(e.created) > sessionIdle || n.privileged && !e.privileged
+		if mayGo && e.less(n) && (smallest == nil || e.less(smallest)) {
 			smallest = e
 		}
 	}
 	switch {
-	case oldest != nil && now.Sub(oldest.used) >= sessionIdle:
+	case oldest != nil && now.Sub(oldest.used) > sessionIdle:
 		delete(s.byID, oldest.id)
 	case smallest != nil:
 		delete(s.byID, smallest.id)
@@ -201,9 +203,6 @@ func (s *FetchSessions) remove(id int32) {
 func (s *FetchSessions) resume(req *kmsg.FetchRequest) (*fetchContext, *kerr.Error) {
 	s.mu.Lock()
 	f := s.byID[req.SessionID]
-	if f != nil {
-		f.used = s.clock.Now()
-	}
 	s.mu.Unlock()
 	if f == nil || req.SessionID == 0 {
 		return nil, kerr.FetchSessionIDNotFound
@@ -217,6 +216,7 @@ func (s *FetchSessions) resume(req *kmsg.FetchRequest) (*fetchContext, *kerr.Err
 		return nil, kerr.FetchSessionTopicIDError
 	}
 	f.epoch = nextEpoch(f.epoch)
+	s.touch(f)
 	f.add(requested(req))
 	f.forget(req)
 	if len(f.order) == 0 {
@@ -231,6 +231,13 @@ func (s *FetchSessions) resume(req *kmsg.FetchRequest) (*fetchContext, *kerr.Err
 		parts[i] = &copies[i]
 	}
 	return &fetchContext{parts: parts, session: f, sessionID: f.id, incremental: true}, nil
+}
+
+// touch notes that a session is in use; a request that is refused does not keep it.
+func (s *FetchSessions) touch(f *fetchSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.used = s.clock.Now()
 }
 
 func nextEpoch(e int32) int32 {

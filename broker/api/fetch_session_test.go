@@ -145,6 +145,14 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 		t.Fatal("with a full cache a client fetches without a session")
 	}
 	now.Advance(sessionIdle)
+	if c, _ := s.open(fetchOf(0, 0, 12, 0)); c.sessionID != 0 {
+		t.Fatal("its time is not over yet")
+	}
+	now.Advance(time.Millisecond)
+	// A request that is refused does not keep a session.
+	if _, why := s.open(fetchOf(a.sessionID, 7, 12)); why == nil {
+		t.Fatal("a wrong epoch")
+	}
 	c, _ := s.open(fetchOf(0, 0, 12, 0))
 	if c.sessionID == 0 {
 		t.Fatal("an idle session gives way")
@@ -152,7 +160,41 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 	if len(s.byID) != 2 || s.byID[c.sessionID] == nil {
 		t.Fatalf("%d sessions", len(s.byID))
 	}
-	_ = a
+}
+
+// Whose session has to go for whose: Apache Kafka's rules.
+func TestWhichSessionGivesWay(t *testing.T) {
+	follower := func(partitions ...int32) *kmsg.FetchRequest {
+		req := fetchOf(0, 0, 12, partitions...)
+		req.ReplicaID = 3
+		return req
+	}
+	consumer := func(partitions ...int32) *kmsg.FetchRequest { return fetchOf(0, 0, 12, partitions...) }
+	for name, c := range map[string]struct {
+		old   *kmsg.FetchRequest
+		age   time.Duration
+		comes *kmsg.FetchRequest
+		gives bool
+	}{
+		"a young consumer for a larger one":     {consumer(1), time.Second, consumer(1, 2), false},
+		"an old consumer for a larger one":      {consumer(1), sessionIdle + time.Second, consumer(1, 2), true},
+		"an old consumer for one of its size":   {consumer(1), sessionIdle + time.Second, consumer(2), false},
+		"a young consumer for a follower":       {consumer(1, 2, 3), time.Second, follower(1), true},
+		"an old follower for a consumer":        {follower(1), sessionIdle + time.Second, consumer(1, 2), false},
+		"a young follower for a larger one":     {follower(1), time.Second, follower(1, 2), false},
+		"an old follower for a larger follower": {follower(1), sessionIdle + time.Second, follower(1, 2), true},
+	} {
+		now := clock.NewManual(time.Unix(0, 0))
+		s := NewFetchSessions(now, 1)
+		old, _ := s.open(c.old)
+		now.Advance(c.age)
+		if _, why := s.open(fetchOf(old.sessionID, 1, 12)); why != nil { // in use
+			t.Fatal(why)
+		}
+		if got, _ := s.open(c.comes); (got.sessionID != 0) != c.gives || (s.byID[old.sessionID] == nil) != c.gives {
+			t.Errorf("%s: gave way %v", name, got.sessionID != 0)
+		}
+	}
 }
 
 // A client that wants a session looks at how large others are while their clients change them; for the race detector.
@@ -160,7 +202,7 @@ func TestFetchSessionsChangeWhileOthersAreMade(t *testing.T) {
 	clk := clock.NewManual(time.UnixMilli(0))
 	s := NewFetchSessions(clk, 1)
 	c, _ := s.open(fetchOf(0, 0, 12, 1))
-	clk.Advance(sessionIdle)
+	clk.Advance(sessionIdle + time.Millisecond)
 	if _, refusal := s.open(fetchOf(c.sessionID, 1, 12)); refusal != nil { // old, but in use
 		t.Fatal(refusal)
 	}
