@@ -11,7 +11,7 @@ PEERS    := $(or $(BARNABAS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/barnab
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
-.PHONY: build run test unit integration peers race lint fuzz bench clean help
+.PHONY: build run test unit integration peers race lint fuzz fuzz-short bench clean help
 
 build: ## bin/barnabas
 	@mkdir -p bin
@@ -20,7 +20,7 @@ build: ## bin/barnabas
 run: build ## start the broker on 127.0.0.1:9092 with its data in ./data (LISTEN=, DATA=)
 	exec $(BIN) serve --listen $(LISTEN) --data $(DATA)
 
-test: build unit peers integration ## everything, the real clients included; installs what it needs outside the tree, once
+test: build unit fuzz-short peers integration ## everything, the real clients included; installs what it needs outside the tree, once
 
 unit: ## vet, the layering of the rooms, every package's tests with the race detector
 	$(GO) vet ./...
@@ -42,11 +42,11 @@ lint: ## gofmt, vet, and golangci-lint where it is installed
 	$(GO) vet ./...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else echo "golangci-lint is not installed: vet only"; fi
 
-fuzz: ## each fuzzer for FUZZTIME (60s)
-	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r pkg; do \
-	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
-	  done; done
+fuzz: ## each fuzzer for FUZZTIME (60s), from what earlier runs found
+	@GO=$(GO) bash scripts/fuzz.sh $(FUZZTIME) "$$($(GO) env GOCACHE)/fuzz"
+
+fuzz-short: ## each fuzzer for 20000 executions, from its seeds
+	@GO=$(GO) bash scripts/fuzz.sh 20000x
 
 bench: build peers ## barnabas and Apache Kafka 3.9.2 side by side; writes docs/BENCHMARKS.md (BENCH= flags)
 	$(GO) run ./integration/bench $(BENCH)
@@ -55,4 +55,4 @@ clean: ## remove what make build left; the peers' cache stays
 	rm -rf bin
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
