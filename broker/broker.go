@@ -9,14 +9,16 @@
 // before the broker registers under it, though nobody is served yet. The order of stop is the reverse; the store's
 // session ends last, when the logs are closed.
 //
-// Locks: Images.mu -> Partition.mu; Images.mu -> settingsWatch.mu -> topics.changes -> the partitions' own; crowd.mu, topics.mu
-// and conn.mu are leaves.
+// Locks: Images.mu -> Partition.mu; Images.mu -> settingsWatch.mu -> topics.changes -> the partitions' own; crowd.mu,
+// requestMemory.mu, topics.mu and conn.mu are leaves.
 //
 // Non-obvious:
 //   - A Broker is a value: several run in one process, nothing is global.
 //   - A reply that waits was promised by a handler that has returned: whatever it still uses of the request must have been
 //     copied, or the route must not be InPlace.
 //   - A reply that waits is always run, even when its connection has ended: an append may still owe its flush.
+//   - Memory of requests (queued.max.request.bytes) is never held while an answer is waited for, nor while one is written:
+//     what is waited for may need it, and a client that does not read must not keep it.
 //   - The reader of a connection writes a response itself only while the writer owes none, or answers would overtake each
 //     other.
 package broker

@@ -22,6 +22,15 @@ const (
 	owedMax = 64
 	// flushAt is how much of ready responses is gathered before they are written although more requests have arrived.
 	flushAt = 64 << 10
+	// countFrom is the size of a request from which its elements are counted before it is decoded; countFromBounded is that
+	// where the memory of requests is bounded. In less there is room for little.
+	countFrom        = 16 << 10
+	countFromBounded = 1 << 10
+	// A request that has more elements than aloneElements, or more than aloneBytes that its handler keeps, is answered before
+	// the next is read, and after those before it: what is owed at a time does not become owedMax times that. Kafka does so
+	// with every request.
+	aloneElements = 4000
+	aloneBytes    = 1 << 20
 )
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
@@ -39,6 +48,10 @@ type conn struct {
 	owed   chan owedReply // made with the writer
 	// pending counts the replies that are with the writer. Only the reader adds; while it is zero, the reader may write.
 	pending atomic.Int32
+	settled chan struct{} // gets a token when pending is zero again
+
+	// What the request in work has taken of server.memory: all of it, and the part of that which it took by takeMore.
+	taken, takenMore int64
 
 	mu     sync.Mutex // guards out and sender: held to write
 	out    protocol.Message
@@ -68,8 +81,63 @@ func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 	c.wroteAt.Store(now)
 	c.readAt.Store(now)
 	c.frames = protocol.NewFrameReader(idleReader{c, protocol.NewReceiver(socket)}, s.limits.requestMaxBytes)
+	if s.memory != nil {
+		c.frames.Admit(c.admit)
+	}
 	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
 	return c
+}
+
+// admit takes the memory for a request that is about to be read. One that may have to be answered alone, or to take more, is
+// not read before all others are answered: nobody may hold memory while answers wait for others, who may need it, or for a
+// client that does not read them.
+func (c *conn) admit(size int) error {
+	if size >= countFromBounded {
+		c.settle()
+		_ = c.flush() // the next write finds out when that fails
+	}
+	if !c.server.memory.tryTake(int64(size)) {
+		_ = c.flush() // what is answered must not wait too
+		if err := c.server.memory.take(c.ctx, int64(size)); err != nil {
+			return err
+		}
+	}
+	c.taken = int64(size)
+	return nil
+}
+
+// giveBack gives back what the request in work has taken.
+func (c *conn) giveBack() {
+	if c.taken > 0 {
+		c.server.memory.give(c.taken, c.takenMore)
+		c.taken, c.takenMore = 0, 0
+	}
+}
+
+// settle waits until no reply is with the writer.
+func (c *conn) settle() {
+	for c.pending.Load() > 0 {
+		<-c.settled
+	}
+}
+
+// weigh looks at what a request will cost before it is decoded, and says whether it must be answered alone.
+func (c *conn) weigh(route *api.Route, version int16, body []byte) (alone bool, err error) {
+	from := countFrom
+	if c.server.memory != nil {
+		from = countFromBounded
+	}
+	elements, err := route.Weigh(version, body, from)
+	if err != nil {
+		return false, err
+	}
+	if more := int64(elements) * api.ElementCost; c.server.memory != nil && more > int64(len(body)) {
+		if err := c.server.memory.takeMore(c.ctx, more); err != nil {
+			return false, err
+		}
+		c.taken, c.takenMore = c.taken+more, more
+	}
+	return elements > aloneElements || !route.InPlace && len(body) > aloneBytes, nil
 }
 
 // serve runs the connection to its end.
@@ -80,13 +148,14 @@ func (c *conn) serve() {
 	for {
 		frame, err := c.frames.Next()
 		if err != nil {
+			c.giveBack()
 			c.logEnd(err)
 			if !errors.Is(err, protocol.ErrFrameSize) || c.flush() != nil {
 				cancel()
 			}
 			break
 		}
-		reply, waits, ok := c.handle(frame)
+		reply, waits, alone, ok := c.handle(frame)
 		if !ok {
 			if c.flush() != nil {
 				cancel() // nobody will hear what is still waited for
@@ -95,10 +164,13 @@ func (c *conn) serve() {
 		}
 		if waits {
 			if c.owed == nil {
-				c.owed = make(chan owedReply, owedMax)
+				c.owed, c.settled = make(chan owedReply, owedMax), make(chan struct{}, 1)
 				writer.Go(func() { c.write(ctx, cancel) })
 			}
 			c.owed <- reply // the writer takes it even when all is over: a reply may have something to finish
+			if alone {
+				c.settle()
+			}
 		}
 		if !c.frames.Ready() && c.pending.Load() == 0 && c.flush() != nil {
 			cancel()
@@ -117,22 +189,23 @@ func (c *conn) serve() {
 	c.mu.Unlock()
 }
 
-// handle answers one request: at once where it can, else with a reply that waits for the writer. ok is false when the
-// connection must end.
-func (c *conn) handle(frame []byte) (owed owedReply, waits, ok bool) {
+// handle answers one request: at once where it can, else with a reply that waits for the writer; alone says that it must be
+// written before anything else is read. ok is false when the connection must end.
+func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
+	defer c.giveBack()
 	key, version, err := protocol.Peek(frame)
 	if err != nil {
-		return owed, false, c.refuse(frame, err)
+		return owed, false, false, c.refuse(frame, err)
 	}
 	route := c.server.routes.Get(key, version)
 	if route == nil && key != protocol.KeyApiVersions {
-		return owed, false, c.refuse(frame, errUnknownAPI)
+		return owed, false, false, c.refuse(frame, errUnknownAPI)
 	}
 	// A version of ApiVersions that is not known yet has the header of the highest one that is.
 	flexible := route != nil && route.Flexible(version) || route == nil && version > 0
 	h, body, err := protocol.ParseHeader(frame, flexible, c.client.ClientID)
 	if err != nil {
-		return owed, false, c.refuse(frame, err)
+		return owed, false, false, c.refuse(frame, err)
 	}
 	c.client.Key, c.client.Version, c.client.CorrelationID, c.client.ClientID = h.Key, h.Version, h.CorrelationID, h.ClientID
 	owed = owedReply{key: key, correlationID: h.CorrelationID, flexible: flexible}
@@ -141,30 +214,38 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, ok bool) {
 	case route == nil:
 		owed.reply = api.Done(api.UnknownApiVersions(c.server.routes))
 	default:
+		if alone, err = c.weigh(route, version, body); err != nil {
+			return owed, false, false, c.refuse(frame, err)
+		}
+		if alone {
+			c.settle()
+		}
 		if !route.InPlace {
 			copied := c.client
 			call, body = &copied, bytes.Clone(body)
 		}
-		if owed.reply, err = route.Serve(call, body); err != nil {
-			return owed, false, c.refuse(frame, err)
+		owed.reply, err = route.Serve(call, body)
+		c.giveBack() // as Kafka does: a client that does not read its answers must not hold what others need
+		if err != nil {
+			return owed, false, false, c.refuse(frame, err)
 		}
 	}
 	if owed.reply.Closes() {
-		return owed, false, false
+		return owed, false, false, false
 	}
 	resp, ready := owed.reply.Ready()
 	if ready && resp == nil {
-		return owed, false, true
+		return owed, false, false, true
 	}
 	if ready && c.pending.Load() == 0 {
-		return owed, false, c.respond(owed, resp) == nil
+		return owed, false, false, c.respond(owed, resp) == nil
 	}
 	// What is gathered goes out before the writer's turn, who finds out by itself when that fails.
 	if c.pending.Load() == 0 {
 		_ = c.flush()
 	}
 	c.pending.Add(1)
-	return owed, true, true
+	return owed, true, alone, true
 }
 
 // write is the writer: it waits for each reply in order. What is gathered leaves before it waits.
@@ -185,7 +266,12 @@ func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
 		} else if r, ok := resp.(releaser); ok {
 			r.Release()
 		}
-		c.pending.Add(-1)
+		if c.pending.Add(-1) == 0 {
+			select {
+			case c.settled <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 
@@ -319,6 +405,9 @@ var errUnknownAPI = errors.New("unknown API key or version")
 
 // refuse logs what cannot be served; the connection ends, as Kafka does it.
 func (c *conn) refuse(frame []byte, why error) bool {
+	if errors.Is(why, context.Canceled) {
+		return false // the connection ends already
+	}
 	head := frame[:min(len(frame), 8)]
 	level := zap.InfoLevel
 	if errors.Is(why, api.ErrPanic) {

@@ -41,6 +41,12 @@ func FuzzRequest(f *testing.F) {
 		if route == nil {
 			return
 		}
+		if _, err := route.Weigh(version, body, 0); err != nil {
+			if errors.Is(err, api.ErrPanic) {
+				t.Fatal(err)
+			}
+			return
+		}
 		reply, err := route.Serve(&api.Call{Key: key, Version: version, Listener: "PLAINTEXT", ClientID: "fuzz"}, body)
 		if errors.Is(err, api.ErrPanic) {
 			t.Fatal(err)

@@ -42,6 +42,7 @@ type server struct {
 	routes   *api.Routes
 	limits   limits
 	crowd    *crowd
+	memory   *requestMemory // of all listeners; nil for no bound
 	clock    clock.Clock
 	log      *zap.Logger
 

@@ -92,6 +92,7 @@ func (b *Broker) bind(context.Context) error {
 		return err
 	}
 	b.crowd = newCrowd(b.clock, c.InterBrokerListener, c.QuotaWindowNum, time.Duration(c.QuotaWindowSizeSeconds)*time.Second, limits)
+	memory := newRequestMemory(c.QueuedMaxRequestBytes)
 	// As with its buffers, the system sizes a socket's backlog better unless the settings say what it is to be.
 	backlog := 0
 	if _, given := b.settings.Static().Given("socket.listen.backlog.size"); given {
@@ -107,7 +108,7 @@ func (b *Broker) bind(context.Context) error {
 		}
 		b.servers = append(b.servers, &server{
 			listener: l.Name, socket: socket, crowd: b.crowd, clock: b.clock, log: b.log.Named("network"),
-			limits: b.limits(c),
+			limits: b.limits(c), memory: memory,
 		})
 	}
 	b.settings.OnChange(func(_, c *config.Broker) {

@@ -9,7 +9,8 @@ import (
 // unread bytes, so that idle ones cost none and busy ones allocate none.
 const (
 	smallestBuffer = 64 << 10
-	pooledSizes    = 9 // up to 16 MB; larger ones are made and dropped
+	pooledSizes    = 9 // up to largestPooled; larger ones are made and dropped
+	largestPooled  = smallestBuffer << (pooledSizes - 1)
 )
 
 type buffer struct{ b []byte }

@@ -22,7 +22,8 @@ type FrameReader struct {
 	buf      []byte  // the borrowed one's
 	r, w     int     // unread bytes are buf[r:w]
 	// size is what the next buffer shall hold: a client that has sent large frames will send more.
-	size int
+	size  int
+	admit func(size int) error // see Admit
 
 	take func() []byte // borrow and drop, made once
 	give func()
@@ -36,6 +37,10 @@ func NewFrameReader(src io.Reader, limit int) *FrameReader {
 	return f
 }
 
+// Admit has admit called with the size of each frame before the rest of it is read; its error is that of Next. With it no
+// more is read ahead than the smallest buffer holds, so that what is in memory is what was admitted.
+func (f *FrameReader) Admit(admit func(size int) error) { f.admit = admit }
+
 // Next waits for a whole frame. io.EOF says that the stream ended between frames, io.ErrUnexpectedEOF within one.
 // A frame's memory grows with what has arrived, not with what its size claims.
 func (f *FrameReader) Next() ([]byte, error) {
@@ -46,12 +51,19 @@ func (f *FrameReader) Next() ([]byte, error) {
 	if size < 0 || size > f.limit {
 		return nil, fmt.Errorf("%w: %d bytes (the limit is %d)", ErrFrameSize, size, f.limit)
 	}
+	if f.admit != nil {
+		if err := f.admit(size); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.fill(4 + size); err != nil {
 		return nil, err
 	}
 	frame := f.buf[f.r+4 : f.r+4+size : f.r+4+size]
 	f.r += 4 + size
-	f.size = max(4+size, f.size/2)
+	if f.admit == nil {
+		f.size = min(max(4+size, f.size/2), largestPooled)
+	}
 	return frame, nil
 }
 

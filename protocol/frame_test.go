@@ -72,6 +72,38 @@ func TestClaimedSizeIsNotAllocated(t *testing.T) {
 	}
 }
 
+// A frame is admitted before more of it is read than the smallest buffer holds; one that is not is not read, and none makes
+// room for the next before that is admitted.
+func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
+	large, small := make([]byte, 4*smallestBuffer), []byte("small")
+	src := bytes.NewReader(framed(large, small, large))
+	refusal := errors.New("no")
+	var asked []int
+	f := NewFrameReader(src, 1<<20)
+	f.Admit(func(size int) error {
+		if len(f.buf) > smallestBuffer && len(asked) != 1 { // the second lies behind the first
+			t.Errorf("%d bytes are held before a frame of %d is admitted", len(f.buf), size)
+		}
+		if asked = append(asked, size); len(asked) == 3 {
+			return refusal
+		}
+		return nil
+	})
+	for _, want := range [][]byte{large, small} {
+		if got, err := f.Next(); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, %v; want %d", len(got), err, len(want))
+		}
+	}
+	f.drop() // what was read ahead of the third
+	src.Reset(framed(large))
+	if _, err := f.Next(); err != refusal {
+		t.Fatal(err)
+	}
+	if read := len(framed(large)) - src.Len(); read > smallestBuffer || len(asked) != 3 {
+		t.Fatalf("%d bytes of a frame that is refused are read; asked for %v", read, asked)
+	}
+}
+
 func TestReadyOnlyWithAWholeFrame(t *testing.T) {
 	f := NewFrameReader(bytes.NewReader(append(framed([]byte("one"), []byte("two")), 0, 0, 0, 9, 1)), 100)
 	for _, want := range []bool{true, false} {

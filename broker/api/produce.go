@@ -84,6 +84,7 @@ func (d *Data) Produce(c *Call, req *produceRequest) Reply {
 		return Done(resp)
 	}
 	timeout := time.Duration(req.TimeoutMillis) * time.Millisecond
+	req.dropRecords()
 	return Later(func(ctx context.Context) Response {
 		d.settle(ctx, waits, req.Acks == -1, timeout)
 		return resp

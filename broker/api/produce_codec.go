@@ -37,6 +37,18 @@ func (d *Data) newProduceRequest() kmsg.Request {
 	return r
 }
 
+// dropRecords lets go of the connection's buffer, before the answer waits.
+func (r *produceRequest) dropRecords() {
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			r.Topics[i].Partitions[j].Records = nil
+		}
+	}
+	for i := range r.partitions { // those of the request as it was, where partitions came twice
+		r.partitions[i].Records = nil
+	}
+}
+
 // free ends the use of the request and its response.
 func (r *produceRequest) free() {
 	clear(r.partitions) // they point to the connection's buffer

@@ -23,6 +23,7 @@ type Route struct {
 	// carries says that the request brings somebody's bytes, and may be as large as the listener allows.
 	carries bool
 
+	shapes  *shapes
 	request func() kmsg.Request // an empty one
 	serve   func(*Call, kmsg.Request) Reply
 }
@@ -30,17 +31,38 @@ type Route struct {
 // Flexible says whether a version of the API has tagged fields.
 func (r *Route) Flexible(version int16) bool { return version >= r.flexibleFrom }
 
-// Serve decodes a request's body and answers it. An error means that the body is not one of that version, or that
-// answering it panicked: a fault of ours must cost one connection, not the broker.
+// Weigh counts the elements of a request's arrays, if the body has from bytes or more, before they are decoded. An error
+// means that there are too many, that the body is too large for its API, or that it is not one of that version.
+func (r *Route) Weigh(version int16, body []byte, from int) (elements int, err error) {
+	if !r.carries && len(body) > namesMax {
+		return 0, fmt.Errorf("%s v%d: %w: %d bytes", r.Name, version, ErrTooLarge, len(body))
+	}
+	if len(body) < from {
+		return 0, nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s v%d: %w: %v\n%s", r.Name, version, ErrPanic, p, debug.Stack())
+		}
+	}()
+	n, ok := r.shapes.at(version).count(body, ElementsMax)
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("%s v%d: %w", r.Name, version, errShape)
+	case n > ElementsMax:
+		return 0, fmt.Errorf("%s v%d: %w: more than %d elements in %d bytes", r.Name, version, ErrTooLarge, ElementsMax, len(body))
+	}
+	return n, nil
+}
+
+// Serve decodes a request's body, which must have been weighed, and answers it. An error means that the body is not one of
+// that version, or that answering it panicked: a fault of ours must cost one connection, not the broker.
 func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s v%d: %w: %v\n%s", r.Name, c.Version, ErrPanic, p, debug.Stack())
 		}
 	}()
-	if !r.carries && len(body) > namesMax {
-		return Reply{}, fmt.Errorf("%s v%d: %w: %d bytes", r.Name, c.Version, ErrTooLarge, len(body))
-	}
 	req := r.request()
 	req.SetVersion(c.Version)
 	if err := req.ReadFrom(body); err != nil {
@@ -49,10 +71,18 @@ func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
 	return r.serve(c, req), nil
 }
 
-// namesMax bounds requests that bring nothing but names and numbers. Decoded, and answered, one takes up to 200 times its
-// size: 10 million empty names of groups come in 20 MB, and cost 4 GB. In 8 MB there is room for 200,000 partitions of a
-// fetch, or 100,000 committed offsets.
+// namesMax bounds requests that bring nothing but names and numbers: in 8 MB there is room for 200,000 partitions of a fetch,
+// or 100,000 committed offsets.
 const namesMax = 8 << 20
+
+// ElementsMax bounds what a request may have in its arrays, all together. In a hostile one an element takes two bytes, and
+// 10 million empty names of groups, decoded and answered, cost 4 GB; so many cost ElementCost bytes each.
+const (
+	ElementsMax = 250_000
+	ElementCost = 600
+)
+
+var errShape = errors.New("not enough data")
 
 // ErrTooLarge is a request that would take too much memory to answer.
 var ErrTooLarge = errors.New("request too large")
@@ -82,6 +112,7 @@ func route[R kmsg.Request](method func(*Call, R) Reply, options ...option) Route
 			break
 		}
 	}
+	r.shapes = &shapes{key: r.Key}
 	r.request = func() kmsg.Request { return kmsg.RequestForKey(r.Key) }
 	r.serve = func(c *Call, req kmsg.Request) Reply { return method(c, req.(R)) }
 	for _, o := range options {

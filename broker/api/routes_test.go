@@ -13,8 +13,7 @@ import (
 // on pointing there are fields of bytes. So no request that has any may be read in place, but Produce, whose records are
 // in the log by then. And only requests that have some may be large.
 func TestRequestsWithBytesAreNotReadInPlace(t *testing.T) {
-	routes := NewRoutes(&Versions{}, &Data{}, &Topology{}, &Topics{}, &Cluster{}, &Replicas{}, &Security{}, &Producers{}, &Groups{}, &Configs{})
-	for _, r := range routes.All() {
+	for _, r := range allRoutes().All() {
 		path := bytesIn(reflect.TypeOf(kmsg.RequestForKey(r.Key)).Elem())
 		if r.InPlace && path != "" && r.Key != (*kmsg.ProduceRequest)(nil).Key() {
 			t.Errorf("%s is read in place, but %s points to the connection's buffer", r.Name, path)
@@ -22,7 +21,7 @@ func TestRequestsWithBytesAreNotReadInPlace(t *testing.T) {
 		if r.carries != (path != "") {
 			t.Errorf("%s may be large: %v; it has bytes: %q", r.Name, r.carries, path)
 		}
-		_, err := r.Serve(&Call{Key: r.Key}, make([]byte, namesMax+1))
+		_, err := r.Weigh(r.Max, make([]byte, namesMax+1), 0)
 		if errors.Is(err, ErrTooLarge) == r.carries {
 			t.Errorf("%s of more than %d bytes: %v", r.Name, namesMax, err)
 		}

@@ -34,8 +34,8 @@ type Broker struct {
 	// The rate of new connections is measured over as many windows of so many seconds.
 	QuotaWindowNum          int   `config:"quota.window.num"`
 	QuotaWindowSizeSeconds  int64 `config:"quota.window.size.seconds"`
-	SocketListenBacklogSize int   `config:"socket.listen.backlog.size"`     // connections that wait to be accepted
-	QueuedMaxRequestBytes   int64 `config:"queued.max.request.bytes,inert"` // zero or less: no bound
+	SocketListenBacklogSize int   `config:"socket.listen.backlog.size"` // connections that wait to be accepted
+	QueuedMaxRequestBytes   int64 `config:"queued.max.request.bytes"`   // zero or less: no bound
 
 	// The coordination store. ZooKeeperConnect is "" when the broker is alone.
 	ZooKeeperConnect             string `config:"zookeeper.connect"`

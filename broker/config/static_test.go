@@ -180,7 +180,7 @@ func TestListenersHaveLimitsOfTheirOwn(t *testing.T) {
 func TestNotices(t *testing.T) {
 	s := start(t, map[string]string{
 		"num.partitons": "3", "port": "9092", "num.network.threads": "3", "my.plugin.setting": "x",
-		"num.partitions": "3", "log.retention.hours": "1", "max.connection.creation.rate": "5",
+		"num.partitions": "3", "log.retention.hours": "1", "max.connection.creation.rate": "5", "queued.max.request.bytes": "-1",
 		"listener.name.plaintext.max.connections": "5", "listener.name.plaintext.max.connection.creation.rate": "5",
 		"listener.name.other.max.connections": "5", "listener.name.plaintext.num.network.threads": "3",
 		"listener.name.plaintext.connections.max.idle.ms": "1000",

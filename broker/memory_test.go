@@ -1,0 +1,323 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"barnabas/broker/api"
+	"barnabas/protocol"
+)
+
+// stuff gives each array of a request, at any depth, in turn many elements that say nothing, and calls f.
+func stuff(v reflect.Value, many int, f func()) {
+	for i := range v.NumField() {
+		a := v.Field(i)
+		if a.Kind() != reflect.Slice || a.Type().Elem().Kind() == reflect.Uint8 {
+			continue
+		}
+		a.Set(reflect.MakeSlice(a.Type(), many, many))
+		f()
+		a.Set(reflect.MakeSlice(a.Type(), 1, 1))
+		if a.Type().Elem().Kind() == reflect.Struct {
+			stuff(a.Index(0), many-1, f)
+		}
+		a.SetZero()
+	}
+}
+
+// cost is what a request allocates until its answer is written, garbage and all.
+func cost(t *testing.T, route *api.Route, version int16, body []byte) (bytes uint64, err error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err = route.Weigh(version, body, 0); err == nil {
+		var reply api.Reply
+		if reply, err = route.Serve(&api.Call{Key: route.Key, Version: version, Listener: "PLAINTEXT"}, body); err == nil && !reply.Closes() {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			switch resp := reply.Await(ctx).(type) {
+			case nil:
+			case messageResponse:
+				var m protocol.Message
+				if err := resp.AppendMessage(&m); err != nil {
+					t.Error(err)
+				}
+				m.Release()
+			default:
+				resp.AppendTo(nil)
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc, err
+}
+
+// The elements of a request cost about what they are said to, in every array of every API, and one too many is refused before
+// it costs anything: 10 million empty names of groups once cost 4 GB.
+func TestManyElementsCostWhatTheyAreSaidTo(t *testing.T) {
+	config, err := Alone("127.0.0.1:0", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Start(t.Context(), Options{Config: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(context.Background())
+	// What is allocated in all, garbage too, is more than what is there at a time.
+	const many = 50_000
+	const most = 3 * many * api.ElementCost
+	for _, r := range b.servers[0].routes.All() {
+		req := kmsg.RequestForKey(r.Key)
+		req.SetVersion(r.Max)
+		seen := map[int]bool{}
+		stuff(reflect.ValueOf(req).Elem(), many, func() {
+			body := req.AppendTo(nil)
+			if len(body) < many || seen[len(body)] { // not an array of this version
+				return
+			}
+			seen[len(body)] = true
+			n, err := cost(t, &r, r.Max, body)
+			if err != nil || n > most {
+				t.Errorf("%s: %d elements in %d bytes cost %d MB: %v", r.Name, many, len(body), n>>20, err)
+			}
+		})
+		stuff(reflect.ValueOf(req).Elem(), api.ElementsMax+1, func() {
+			body := req.AppendTo(nil)
+			if len(body) < api.ElementsMax {
+				return
+			}
+			if _, err := r.Weigh(r.Max, body, 0); !errors.Is(err, api.ErrTooLarge) {
+				t.Errorf("%s: %d elements: %v", r.Name, api.ElementsMax+1, err)
+			}
+		})
+	}
+}
+
+// A frame of partitions without records is not decoded: 16 MB of it once cost 350 MB. What it had taken is given back.
+func TestAHostileProduceRequestIsNotDecoded(t *testing.T) {
+	const size = 16 << 20
+	d := serveData(t, 1, func(s *server) {
+		s.limits.requestMaxBytes, s.memory = 2*size, newRequestMemory(2*size)
+	})
+	req := produce(1, "one")
+	req.Topics[0].Partitions = make([]kmsg.ProduceRequestTopicPartition, size/6)
+	frame := kmsg.NewRequestFormatter().AppendRequest(nil, req, 0)
+	w := dial(t, d.addr)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := w.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	w.wantClosed()
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 4*size {
+		t.Errorf("a frame of %d MB costs %d MB", len(frame)>>20, n>>20)
+	}
+	d.stop()
+	d.wantAllGivenBack(t, 2*size)
+}
+
+func (d *dataServer) wantAllGivenBack(t *testing.T, bound int64) {
+	t.Helper()
+	m := d.server.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left != bound || m.more != 0 || len(m.waiting)+len(m.waitingMore) > 0 {
+		t.Errorf("%d of %d bytes are left, %d have more, %d and %d wait", m.left, bound, m.more, len(m.waiting), len(m.waitingMore))
+	}
+}
+
+// Twenty full batches in one request of 20 MB are what the bound is for, not against.
+func TestAnHonestLargeProduceRequest(t *testing.T) {
+	const n, bound = 20, 32 << 20
+	d := serveData(t, n, func(s *server) { s.limits.requestMaxBytes, s.memory = bound, newRequestMemory(bound) })
+	value := strings.Repeat("x", 1<<20-1000)
+	req := produce(1, value)
+	batch := req.Topics[0].Partitions[0].Records
+	req.Topics[0].Partitions = nil
+	for id := range int32(n) {
+		req.Topics[0].Partitions = append(req.Topics[0].Partitions, kmsg.ProduceRequestTopicPartition{Partition: id, Records: batch})
+	}
+	w := dial(t, d.addr)
+	w.send(req, req)
+	for i := range int32(2) {
+		for _, p := range w.receive(req, i).(*kmsg.ProduceResponse).Topics[0].Partitions {
+			if p.ErrorCode != 0 || p.BaseOffset != int64(i) {
+				t.Fatalf("%+v", p)
+			}
+		}
+	}
+	d.stop()
+	d.wantAllGivenBack(t, bound)
+}
+
+// A connection whose next request does not fit is not read until memory is given back, and what it was answered goes out
+// meanwhile. Connections that end while they wait, or within a frame, leave nothing behind.
+func TestConnectionsWaitForMemory(t *testing.T) {
+	const bound = 1 << 20
+	d := serveData(t, 1, func(s *server) { s.memory = newRequestMemory(bound) })
+	m := d.server.memory
+	waiters := func(n int) {
+		for { // until they wait
+			m.mu.Lock()
+			got := len(m.waiting)
+			m.mu.Unlock()
+			if got == n {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	w, v := dial(t, d.addr), kmsg.NewPtrApiVersionsRequest()
+	w.send(v)
+	w.receive(v, 0)
+	if err := m.take(t.Context(), bound+5); err != nil {
+		t.Fatal(err)
+	}
+	w.send(v)
+	other := dial(t, d.addr)
+	other.send(v)
+	waiters(2)
+	other.Close()
+	m.give(bound+5, 0)
+	w.receive(v, 1)
+	waiters(0)
+
+	half := dial(t, d.addr)
+	if _, err := half.Write([]byte{0, 0, 1, 0, 0, 18}); err != nil {
+		t.Fatal(err)
+	}
+	half.Close()
+	odd := dial(t, d.addr)
+	if _, err := odd.Write([]byte{0, 0, 0, 4, 0x7f, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	odd.wantClosed()
+	if err := m.take(t.Context(), 2*bound); err != nil {
+		t.Fatal(err)
+	}
+	w.send(v)
+	waiters(1)
+	d.stop()
+	m.give(2*bound, 0)
+	d.wantAllGivenBack(t, bound)
+}
+
+// A request with very many elements is answered alone, after all before it, as Kafka does it with every one: this one would
+// otherwise be what the fetch waits for.
+func TestARequestWithManyElementsIsAnsweredAlone(t *testing.T) {
+	for _, memory := range []*requestMemory{nil, newRequestMemory(1 << 20)} {
+		d := serveData(t, 1, func(s *server) { s.memory = memory })
+		w := dial(t, d.addr)
+		f, p := fetchFrom(0, 50*time.Millisecond), produce(1, "one")
+		for id := range int32(aloneElements) {
+			p.Topics[0].Partitions = append(p.Topics[0].Partitions, kmsg.ProduceRequestTopicPartition{Partition: id + 1, Records: []byte{}})
+		}
+		w.send(f, p, f)
+		if got := w.receive(f, 0).(*kmsg.FetchResponse).Topics[0].Partitions[0]; got.HighWatermark != 0 || len(got.RecordBatches) > 0 {
+			t.Fatalf("%+v", got)
+		}
+		if got := w.receive(p, 1).(*kmsg.ProduceResponse).Topics[0].Partitions; len(got) != 1+aloneElements || got[0].ErrorCode != 0 {
+			t.Fatalf("%d answers, %+v", len(got), got[0])
+		}
+		if got := w.receive(f, 2).(*kmsg.FetchResponse).Topics[0].Partitions[0]; got.HighWatermark != 1 {
+			t.Fatalf("%+v", got)
+		}
+	}
+}
+
+// Anything left lets in a request of any size; those that come then wait in their order.
+func TestRequestMemoryIsGivenInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newRequestMemory(100)
+		var mu sync.Mutex
+		var in []string
+		take := func(name string, n int64) {
+			go func() {
+				if m.take(t.Context(), n) == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					in = append(in, name)
+				}
+			}()
+			synctest.Wait()
+		}
+		want := func(names ...string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Equal(in, names) {
+				t.Fatalf("%q are in, want %q", in, names)
+			}
+		}
+		take("a", 99)
+		take("large", 1000)
+		take("b", 2000)
+		take("c", 1)
+		want("a", "large")
+		if m.tryTake(1) {
+			t.Fatal("nothing is left")
+		}
+		m.give(99, 0)
+		want("a", "large")
+		m.give(1000, 0)
+		want("a", "large", "b")
+		m.give(2000, 0)
+		want("a", "large", "b", "c")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		m.give(1, 0)
+		if err := m.take(t.Context(), 100); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.take(ctx, 1); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if m.give(100, 0); m.left != 100 || len(m.waiting) > 0 {
+			t.Fatalf("%d are left, %d wait", m.left, len(m.waiting))
+		}
+	})
+}
+
+// Requests that hold memory and need more do not wait for each other for ever, nor all go on at once.
+func TestThoseWhoNeedMoreDoNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newRequestMemory(100)
+		done := 0
+		for range 5 {
+			if err := m.take(t.Context(), 21); err != nil {
+				t.Fatal(err)
+			}
+		}
+		proceed := make(chan struct{})
+		for range 5 {
+			go func() {
+				if m.takeMore(t.Context(), 1000) == nil {
+					<-proceed
+					done++ // one at a time
+					m.give(1021, 1000)
+				}
+			}()
+		}
+		for i := range 5 {
+			if synctest.Wait(); m.more != 1 {
+				t.Fatalf("after %d, %d have more", i, m.more)
+			}
+			proceed <- struct{}{}
+		}
+		if synctest.Wait(); done != 5 || m.left != 100 || m.more != 0 {
+			t.Fatalf("%d are done, %d are left, %d have more", done, m.left, m.more)
+		}
+	})
+}
