@@ -71,6 +71,15 @@ func (a *Admin) controllerCheck(ctx context.Context, kind, name string) (store.O
 	return store.Check(store.ControllerPath, stat.Version), nil
 }
 
+// tell logs what a client is told of as an unknown error only: that the store failed, and how.
+func (a *Admin) tell(what, name string, err error) {
+	var known *kerr.Error
+	told := errors.As(err, &known) && known != kerr.UnknownServerError
+	if err != nil && !told && !errors.Is(err, context.Canceled) {
+		a.o.Logger.Error("coordination store failed", zap.String("at", what), zap.String("name", name), zap.Error(err))
+	}
+}
+
 // conflicting says whether a step failed because nodes were not as it expected them.
 func conflicting(err error) bool {
 	return errors.Is(err, store.ErrNoNode) || errors.Is(err, store.ErrNodeExists) || errors.Is(err, store.ErrBadVersion)

@@ -40,6 +40,14 @@ func (a *Admin) EntityConfig(ctx context.Context, kind, name string) (map[string
 // EntityConfig gave; else it returns ErrConfigChanged. AnyConfig replaces what is there. Clients, users and ips that have
 // no settings left lose their node. It does not judge the settings; the caller has.
 func (a *Admin) SetConfigs(ctx context.Context, kind, name string, settings map[string]string, version int32) error {
+	err := a.setConfigs(ctx, kind, name, settings, version)
+	if !errors.Is(err, ErrConfigChanged) {
+		a.tell("settings of "+kind, name, err)
+	}
+	return err
+}
+
+func (a *Admin) setConfigs(ctx context.Context, kind, name string, settings map[string]string, version int32) error {
 	for range maxAttempts {
 		check, err := a.controllerCheck(ctx, kind, name)
 		if err != nil {

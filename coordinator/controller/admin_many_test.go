@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"barnabas/coordinator/store"
 	"barnabas/replication/cluster"
@@ -102,7 +105,7 @@ func TestLargeTopicsAreWrittenInSeveralSteps(t *testing.T) {
 	for i := range ns {
 		ns[i].Partitions = 5_000 // some 70 KB
 	}
-	ns[2].Partitions = 40_000
+	ns[2].Partitions = 35_000
 	largest := 0
 	counting.fail = func(ops []store.Op) error {
 		size := 0
@@ -203,5 +206,47 @@ func TestTopicsOfOneRequestAreMarkedTogether(t *testing.T) {
 		if err != nil { // they are marked
 			t.Error(err)
 		}
+	}
+}
+
+// fullStore is a store on a full disk: it can be read, and that is all.
+type fullStore struct{ store.Store }
+
+var errFull = fmt.Errorf("%w: no space left on device", store.ErrUnavailable)
+
+func (fullStore) Create(context.Context, string, []byte, store.Mode) (string, error) {
+	return "", errFull
+}
+func (fullStore) Set(context.Context, string, []byte, int32) (store.Stat, error) {
+	return store.Stat{}, errFull
+}
+func (fullStore) Multi(context.Context, ...store.Op) ([]store.Result, error) { return nil, errFull }
+
+// A store that fails is UNKNOWN_SERVER_ERROR to a client. Nobody used to be told why.
+func TestAStoreThatFailsIsLogged(t *testing.T) {
+	e, _ := manyEnv(t)
+	e.admin.CreateTopics(t.Context(), newTopics("there"), false)
+	core, logged := observer.New(zapcore.InfoLevel)
+	e.admin.o.Store, e.admin.o.Logger = fullStore{e.store}, zap.New(core)
+	for what, do := range map[string]func() error{
+		"creation of topic":       func() error { return e.admin.CreateTopics(t.Context(), newTopics("t", "there"), false)[0].Err },
+		"deletion of topic":       func() error { return e.admin.DeleteTopic(t.Context(), "there") },
+		"new partitions of topic": func() error { return e.admin.CreatePartitions(t.Context(), "there", 5, nil, false) },
+		"settings of topics": func() error {
+			return e.admin.SetConfigs(t.Context(), store.ConfigTopics, "there", nil, AnyConfig)
+		},
+	} {
+		err := do()
+		lines := logged.TakeAll()
+		if !errors.Is(err, store.ErrUnavailable) || len(lines) != 1 || lines[0].ContextMap()["at"] != what {
+			t.Errorf("%s: %v, logged %v", what, err, lines)
+		}
+	}
+	// What a client is told in full is not logged.
+	if err := e.admin.DeleteTopic(t.Context(), "none"); err == nil {
+		t.Error("deleted what is not there")
+	}
+	if lines := logged.TakeAll(); len(lines) != 0 {
+		t.Errorf("logged %v", lines)
 	}
 }
