@@ -84,6 +84,12 @@ func consume(cmd *cobra.Command, conn *connection, topics []string, f *consumeFl
 	if err != nil {
 		return err
 	}
+	if f.count < 0 {
+		return fmt.Errorf("--count %d: give how many records to print, or 0 for all", f.count)
+	}
+	if f.idle < 0 {
+		return fmt.Errorf("--idle %v is less than nothing", f.idle)
+	}
 	if f.group != "" && len(f.partitions) > 0 {
 		return errors.New("--group and --partition do not go together: a group shares out the partitions by itself")
 	}

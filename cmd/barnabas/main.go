@@ -33,6 +33,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
+	root.InitDefaultCompletionCmd()                                          // it prints to what out is now
+	if completion, _, err := root.Find([]string{"completion"}); err == nil { // cobra's prints its help for a shell that it does not know
+		chooses(completion)
+	}
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:

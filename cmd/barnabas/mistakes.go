@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -23,14 +24,21 @@ func arguments(least, most int) cobra.PositionalArgs {
 			return fmt.Errorf("usage: %s (--help says more)", cmd.UseLine())
 		case most >= 0 && len(args) > most:
 			return fmt.Errorf("%q is one argument too many; usage: %s", args[most], cmd.UseLine())
+		case slices.Contains(args, ""): // of a variable that is not set, mostly; some requests take it for "all"
+			return fmt.Errorf("an argument is empty; usage: %s", cmd.UseLine())
 		}
 		return nil
 	}
 }
 
-// chooses makes a command that is nothing without one of its subcommands: alone it prints its help.
+// chooses makes a command that is nothing without one of its subcommands: alone it prints its
+// help. Without any given it has them already.
 func chooses(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
-	cmd.AddCommand(subcommands...)
+	if len(subcommands) > 0 {
+		cmd.AddCommand(subcommands...)
+	} else {
+		subcommands = cmd.Commands()
+	}
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.DisableFlagsInUseLine = true
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -21,6 +21,13 @@ func TestMistypedCommandLines(t *testing.T) {
 		"topics rename a b":                                   `unknown command "rename" for "barnabas topic": there are create, list, describe, alter, delete`,
 		"config describe topic":                               "usage: barnabas config describe TYPE NAME [flags] (--help says more)",
 		"group describe":                                      "usage: barnabas group describe GROUP... [flags] (--help says more)",
+		"completion bsh":                                      `unknown command "bsh" for "barnabas completion"; did you mean bash?`,
+		"completion tcsh --help-me":                           "unknown flag: --help-me; barnabas completion --help lists those there are",
+		`consume ""`:                                          "an argument is empty; usage: barnabas consume TOPIC... [flags]",
+		`topic delete orders ""`:                              "an argument is empty; usage: barnabas topic delete TOPIC... [flags]",
+		`config describe topic ""`:                            "an argument is empty; usage: barnabas config describe TYPE NAME [flags]",
+		"consume orders -n -1":                                "--count -1: give how many records to print, or 0 for all",
+		"consume orders --follow --idle -2s":                  "--idle -2s is less than nothing",
 		"group list billing":                                  `"billing" is one argument too many; usage: barnabas group list [flags]`,
 		"produce orders hello":                                `"hello" is one argument too many; usage: barnabas produce TOPIC [flags]`,
 		"produce orders --property x=y":                       "--property x is not known here: --key-separator and --header are (see --help)",
@@ -43,7 +50,11 @@ func TestMistypedCommandLines(t *testing.T) {
 		"group reset g --topic t --by-duration fortnight":     `--by-duration: "fortnight" is not a duration such as 90m, 24h or 7d`,
 		"dump-log " + folder:                                  "dump: " + folder + " is a folder: name files in it",
 	} {
-		code, _, errOut := tool(t, strings.Fields(line)...)
+		words := strings.Fields(line)
+		for i := range words {
+			words[i] = strings.Trim(words[i], "\"")
+		}
+		code, _, errOut := tool(t, words...)
 		if code != 1 || errOut != "barnabas: "+want+"\n" {
 			t.Errorf("%s: exit code %d, %s\nwant %s", line, code, errOut, want)
 		}
