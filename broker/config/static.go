@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"maps"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -110,6 +112,11 @@ func twin(props map[string]string, from, to string) {
 	}
 }
 
+// greatest are the numbers that end the types of whole numbers, which a valid range "[1,...]" does not tell of.
+var greatest = map[Type]int64{Short: math.MaxInt16, Int: math.MaxInt32, Long: math.MaxInt64}
+
+var digits = regexp.MustCompile(`^\d{5,}$`) // a number that may be too large
+
 // checkValues parses every value that a definition knows, those behind a listener's prefix too.
 func checkValues(props map[string]string, defs *Defs) Problems {
 	var problems Problems
@@ -122,9 +129,14 @@ func checkValues(props map[string]string, defs *Defs) Problems {
 			continue
 		}
 		if _, err := def.Parse(props[name]); err != nil {
-			if def.Valid != "" {
+			switch most, bounded := greatest[def.Type]; {
+			case bounded && digits.MatchString(strings.TrimSpace(props[name])) && strings.HasSuffix(def.Valid, ",...]"):
+				err = fmt.Errorf("%w (valid: %s,...,%d])", err, strings.TrimSuffix(def.Valid, ",...]"), most)
+			case def.Valid != "":
 				err = fmt.Errorf("%w (valid: %s)", err, def.Valid)
-			} else {
+			case bounded:
+				err = fmt.Errorf("%w (valid: [%d,...,%d])", err, -most-1, most)
+			default:
 				err = fmt.Errorf("%w (type %s)", err, def.Type)
 			}
 			problems = append(problems, err)

@@ -19,6 +19,8 @@ func TestConflictsStopTheStart(t *testing.T) {
 		{map[string]string{"log.retention.ms": "0"}, []string{"log.retention.ms must be unlimited (-1) or, greater than or equal to 1", "log.retention.ms=0"}},
 		{map[string]string{"num.partitions": "0"}, []string{"Invalid value 0 for configuration num.partitions", "(valid: [1,...])"}},
 		{map[string]string{"num.partitions": "many"}, []string{"num.partitions", "many", "Not a number of type INT"}},
+		{map[string]string{"num.partitions": "99999999999"}, []string{"Invalid value 99999999999 for configuration num.partitions", "(valid: [1,...,2147483647])"}},
+		{map[string]string{"log.retention.hours": "99999999999"}, []string{"Invalid value 99999999999 for configuration log.retention.hours", "(valid: [-2147483648,...,2147483647])"}},
 		{map[string]string{"listener.name.internal.num.network.threads": "0"}, []string{"num.network.threads", "at least 1"}},
 		{map[string]string{"log.cleaner.dedupe.buffer.size": "1048576"}, []string{"at least 1MB per cleaner thread", "=1048576"}},
 		{map[string]string{"replica.fetch.wait.max.ms": "40000"}, []string{"replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms", "replica.fetch.wait.max.ms=40000, replica.socket.timeout.ms=30000"}},
