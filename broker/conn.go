@@ -61,8 +61,8 @@ type conn struct {
 	// readBy and writeBy are the socket's deadlines (Unix nanoseconds), renewed only when some of the idle time has
 	// passed since they were set.
 	readBy, writeBy int64
-	// readAt and wroteAt are when the connection last turned to reading, and when it wrote (Unix nanoseconds), while it has
-	// an idle time.
+	// readAt and wroteAt are when the connection last turned to reading, to the second, and when it wrote (Unix nanoseconds),
+	// while it has an idle time.
 	readAt, wroteAt atomic.Int64
 }
 
@@ -315,7 +315,7 @@ func (c *conn) respond(o owedReply, resp api.Response) (err error) {
 		if err := m.AppendMessage(&c.out); err != nil {
 			// The frame is half made: the connection cannot go on.
 			c.broken = err
-			c.server.log.Warn("cannot read the records of a response; the connection is closed", zap.Error(err))
+			c.server.log.Warn("a response cannot be written, its connection is closed", zap.Int16("key", o.key), zap.Error(err))
 			return err
 		}
 	} else {
@@ -372,7 +372,7 @@ type idleReader struct {
 
 func (r idleReader) Read(b []byte) (int, error) {
 	for {
-		r.c.readAt.Store(r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline))
+		r.renew()
 		if n, err := r.socket.Read(b); !r.waits(n, err) {
 			return n, err
 		}
@@ -381,10 +381,17 @@ func (r idleReader) Read(b []byte) (int, error) {
 
 func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
 	for {
-		r.c.readAt.Store(r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline))
+		r.renew()
 		if n, err := r.socket.ReadBorrowed(borrow, giveBack); !r.waits(n, err) {
 			return n, err
 		}
+	}
+}
+
+func (r idleReader) renew() {
+	now := r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
+	if now-r.c.readAt.Load() >= int64(time.Second) { // to tell the time costs less than to write it down
+		r.c.readAt.Store(now)
 	}
 }
 

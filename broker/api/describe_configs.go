@@ -24,7 +24,8 @@ func (f *Configs) DescribeConfigs(c *Call, req *kmsg.DescribeConfigsRequest) Rep
 	return Later(func(context.Context) Response { return f.describe(req) })
 }
 
-func (f *Configs) describe(req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
+func (f *Configs) describe(req *kmsg.DescribeConfigsRequest) Response {
+	size := 0
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	known := !slices.ContainsFunc(req.Resources, func(r kmsg.DescribeConfigsRequestResource) bool {
 		return resource{r.ResourceType, r.ResourceName}.kindName() == "UNKNOWN"
@@ -50,7 +51,11 @@ func (f *Configs) describe(req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfi
 		for _, row := range rows {
 			if len(asked.ConfigNames) == 0 || slices.Contains(asked.ConfigNames, row.Name) {
 				answer.Configs = append(answer.Configs, describedRow(row, req))
+				size += 1 + len(answer.Configs[len(answer.Configs)-1].ConfigSynonyms)
 			}
+		}
+		if size > answerMax {
+			return tooLarge{}
 		}
 		resp.Resources = append(resp.Resources, answer)
 	}

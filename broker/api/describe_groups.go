@@ -23,21 +23,41 @@ import (
 // DescribeGroups shows groups. One that does not exist is shown as dead up to v5.
 func (g *Groups) DescribeGroups(_ *Call, req *kmsg.DescribeGroupsRequest) Reply {
 	answers := make([]*runtime.Promise[*group.Description], len(req.Groups))
+	asked := map[string]*runtime.Promise[*group.Description]{}
 	for i, id := range req.Groups {
-		answers[i] = g.Coordinator.Describe(id)
+		if asked[id] == nil {
+			asked[id] = g.Coordinator.Describe(id)
+		}
+		answers[i] = asked[id]
 	}
 	return Later(func(ctx context.Context) Response {
 		resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 		resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(answers))
+		size := 0
 		for i, answer := range answers {
 			d, err := answer.Await(ctx)
 			if gone(err) {
 				return nil
 			}
+			if size += descriptionSize(d); size > answerMax {
+				return tooLarge{}
+			}
 			resp.Groups[i] = described(req, req.Groups[i], d, err)
 		}
 		return resp
 	})
+}
+
+// descriptionSize is what a group adds to the size of an answer.
+func descriptionSize(d *group.Description) int {
+	if d == nil {
+		return 1
+	}
+	bytes := 0
+	for _, m := range d.Members {
+		bytes += len(m.Metadata) + len(m.Assignment)
+	}
+	return 1 + len(d.Members) + bytes/answerUnit
 }
 
 func described(req *kmsg.DescribeGroupsRequest, id string, d *group.Description, err error) kmsg.DescribeGroupsResponseGroup {

@@ -18,6 +18,7 @@ import (
 func (f *Replicas) DescribeProducers(_ *Call, req *kmsg.DescribeProducersRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
 	img := f.Images.Current()
+	size := 0
 	for _, rt := range req.Topics {
 		at := kmsg.NewDescribeProducersResponseTopic()
 		at.Topic = rt.Topic
@@ -33,6 +34,9 @@ func (f *Replicas) DescribeProducers(_ *Call, req *kmsg.DescribeProducersRequest
 				p.ErrorCode, p.ErrorMessage = code(err), text
 			} else {
 				f.describeProducers(rt.Topic, &p)
+			}
+			if size += len(p.ActiveProducers); size > answerMax {
+				return Done(tooLarge{})
 			}
 			at.Partitions = append(at.Partitions, p)
 		}

@@ -33,15 +33,27 @@ func (g *Groups) OffsetFetch(_ *Call, req *kmsg.OffsetFetchRequest) Reply {
 	img := g.Images.Current()
 	groups := fetchGroups(req)
 	fetches := make([]offsetFetch, len(groups))
+	all := map[string]*runtime.Promise[[]group.Offset]{} // of groups that are asked for all they have
 	for i := range groups {
-		fetches[i] = g.fetchGroup(img, req, &groups[i])
+		id, everything := groups[i].Group, groups[i].Topics == nil
+		if everything && all[id] != nil {
+			fetches[i] = offsetFetch{version: req.Version, group: &groups[i], answer: all[id]}
+			continue
+		}
+		if fetches[i] = g.fetchGroup(img, req, &groups[i]); everything {
+			all[id] = fetches[i].answer
+		}
 	}
 	return Later(func(ctx context.Context) Response {
 		answers := make([]kmsg.OffsetFetchResponseGroup, len(fetches))
+		size := 0
 		for i := range fetches {
 			offsets, err := fetches[i].answer.Await(ctx)
 			if gone(err) {
 				return nil
+			}
+			if size += len(offsets); size > answerMax {
+				return tooLarge{}
 			}
 			answers[i] = fetches[i].result(img, offsets, err)
 		}
