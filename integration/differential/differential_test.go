@@ -48,7 +48,11 @@ func TestDifferential(t *testing.T) {
 	}
 	var out strings.Builder
 	r.Print(&out, true)
+	r.PrintCoverage(&out)
 	t.Log(out.String())
+	for _, gap := range r.Gaps() {
+		t.Errorf("not covered: %s", gap)
+	}
 	if n := len(r.Forbidden()); n > 0 {
 		t.Errorf("%d differences that no rule allows", n)
 	}

@@ -23,6 +23,7 @@ func main() {
 	pattern := flag.String("script", "", "only scripts whose name matches this regular expression")
 	show := flag.Bool("list", false, "list the scripts and stop")
 	verbose := flag.Bool("v", false, "name the rules that allowed nothing, and each script as it runs")
+	coverage := flag.Bool("coverage", false, "print how many questions each API was asked at each version")
 	write := flag.Bool("write-compatibility", false, "rewrite the table in docs/COMPATIBILITY.md and stop")
 	flag.Parse()
 
@@ -39,6 +40,9 @@ func main() {
 		var r *Report
 		if r, err = compareBrokers(*kafka, *ours, chosen, *verbose); err == nil {
 			r.Print(os.Stdout, *verbose)
+			if *coverage {
+				r.PrintCoverage(os.Stdout)
+			}
 			if len(r.Forbidden()) > 0 {
 				os.Exit(1)
 			}
@@ -83,6 +87,11 @@ func compareBrokers(kafka, ours string, chosen []*Script, verbose bool) (*Report
 		return nil, err
 	}
 	r := newReport()
+	for api := range left.known {
+		if low, high, ok := common(left, right, &Script{API: api}); ok {
+			r.Common[api] = [2]int16{low, high}
+		}
+	}
 	for _, sc := range chosen {
 		low, high, ok := common(left, right, sc)
 		if !ok {
@@ -122,7 +131,7 @@ func run(left, right *Side, sc *Script, v int16, r *Report) {
 func common(left, right *Side, sc *Script) (low, high int16, ok bool) {
 	l, okLeft := left.known[sc.API]
 	o, okRight := right.known[sc.API]
-	if !okLeft || !okRight {
+	if !okLeft || !okRight || kmsg.RequestForKey(sc.API) == nil {
 		return 0, 0, false
 	}
 	return max(l[0], o[0]), min(l[1], o[1], kmsg.RequestForKey(sc.API).MaxVersion()), true

@@ -27,6 +27,8 @@ type Report struct {
 	Scripts   int                // scripts run, each version counted
 	Silent    []string           // questions that a side did not answer in time
 	PerAPI    map[int16][2]int16 // lowest and highest version compared
+	Common    map[int16][2]int16 // those that both sides and kmsg know
+	Covered   map[int16]map[int16]Counts
 
 	mu    sync.Mutex // a script's second client reports meanwhile
 	found map[string]*Difference
@@ -34,7 +36,7 @@ type Report struct {
 }
 
 func newReport() *Report {
-	return &Report{PerAPI: map[int16][2]int16{}, found: map[string]*Difference{}, used: map[*Rule]int{}}
+	return &Report{PerAPI: map[int16][2]int16{}, Common: map[int16][2]int16{}, Covered: map[int16]map[int16]Counts{}, found: map[string]*Difference{}, used: map[*Rule]int{}}
 }
 
 func (s *Session) compare(label string, answers [2]Answer) {

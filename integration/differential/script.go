@@ -60,6 +60,9 @@ func (s *Session) both(f func(p *Side)) {
 func (s *Session) Ask(label string, b build) map[*Side]kmsg.Response {
 	answers := s.send(b)
 	s.compare(label, answers)
+	if answers[0].Req.Key() == s.script.API {
+		s.out.covers(s, answers[0].Req, answers[0])
+	}
 	return map[*Side]kmsg.Response{s.Kafka: answers[0].Resp, s.Barnabas: answers[1].Resp}
 }
 
@@ -87,6 +90,9 @@ func (s *Session) AskRaw(label string, kind kmsg.Response, frame []byte) {
 		answers[s.index(p)] = p.askRaw(resp, append([]byte(nil), frame...))
 	})
 	s.compare(label, answers)
+	if kind != nil && kind.Key() == s.script.API && kind.GetVersion() == s.V {
+		s.out.covers(s, nil, answers[0])
+	}
 }
 
 func (s *Session) send(b build) [2]Answer {
@@ -94,11 +100,13 @@ func (s *Session) send(b build) [2]Answer {
 	s.both(func(p *Side) {
 		req := b(p)
 		s.setVersion(req)
+		a := &answers[s.index(p)]
 		if r, ok := req.(*kmsg.ProduceRequest); ok && r.Acks == 0 {
-			answers[s.index(p)] = p.askRaw(nil, frameOf(req))
-			return
+			*a = p.askRaw(nil, frameOf(req))
+		} else {
+			*a = p.ask(req)
 		}
-		answers[s.index(p)] = p.ask(req)
+		a.Req = req
 	})
 	return answers
 }

@@ -29,7 +29,7 @@ func same(req kmsg.Request) build { return func(*Side) kmsg.Request { return req
 // framedAPIs are the APIs whose frames are bent by frameScripts.
 var framedAPIs = []int16{0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 29, 30, 31, 32, 33, 35, 37, 42, 43, 44, 46, 47, 60, 61}
 
-// frameScripts send each API's body cut short, with bytes after its end, and with an array longer than the frame.
+// frameScripts send each API's frame cut within the header and within the body, and with bytes after its end.
 func frameScripts() []Script {
 	var all []Script
 	for _, api := range framedAPIs {
@@ -45,6 +45,7 @@ func frameScripts() []Script {
 			resp := req.ResponseKind()
 			resp.SetVersion(s.V)
 			whole := frameOf(req)
+			s.AskRaw("header cut before the client id", resp, resize(whole[:12]))
 			body := len(req.AppendTo(nil))
 			if body > 0 {
 				s.AskRaw("body cut by a byte", resp, resize(whole[:len(whole)-1]))

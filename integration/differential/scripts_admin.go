@@ -289,6 +289,10 @@ var aclScripts = []Script{
 		s.AskSame("one", req)
 		req = kmsg.NewPtrDescribeACLsRequest()
 		s.AskSame("all unknown", req)
+		req = kmsg.NewPtrDescribeACLsRequest()
+		req.ResourceType, req.ResourcePatternType, req.Operation, req.PermissionType = 2, 3, 1, 1
+		req.ResourceName, req.Principal, req.Host = str(""), str(""), str("")
+		s.AskSame("empty names", req)
 	}},
 	{API: 30, Name: "create", Run: func(s *Session) {
 		req := kmsg.NewPtrCreateACLsRequest()
@@ -297,6 +301,11 @@ var aclScripts = []Script{
 		c.ResourceType, c.ResourceName, c.ResourcePatternType, c.Principal, c.Host, c.Operation, c.PermissionType = 2, "t", 3, "User:a", "*", 3, 3
 		req.Creations = append(req.Creations, c, c)
 		s.AskSame("two", req)
+		one := kmsg.NewPtrCreateACLsRequest()
+		one.Creations = append(one.Creations, c)
+		s.AskSame("one", one)
+		one.Creations[0].ResourceType, one.Creations[0].Operation = 1, 1
+		s.AskSame("one for anything", one)
 	}},
 	{API: 31, Name: "delete", Run: func(s *Session) {
 		req := kmsg.NewPtrDeleteACLsRequest()
@@ -305,5 +314,10 @@ var aclScripts = []Script{
 		f.ResourceType, f.ResourcePatternType, f.Operation, f.PermissionType = 1, 1, 1, 1
 		req.Filters = append(req.Filters, f)
 		s.AskSame("any", req)
+		req.Filters = append(req.Filters, f)
+		s.AskSame("the same twice", req)
+		unknown := kmsg.NewPtrDeleteACLsRequest()
+		unknown.Filters = append(unknown.Filters, kmsg.NewDeleteACLsRequestFilter())
+		s.AskSame("all unknown", unknown)
 	}},
 }

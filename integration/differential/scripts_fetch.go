@@ -46,6 +46,18 @@ func (s *Session) filled() string {
 }
 
 var fetchScripts = []Script{
+	{API: 1, Name: "nothing and things twice", Run: func(s *Session) {
+		t := s.filled()
+		fetchWith(s, "no topics", t, 0, func(r *kmsg.FetchRequest) { r.Topics = []kmsg.FetchRequestTopic{} })
+		fetchWith(s, "no partitions", t, 0, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions = []kmsg.FetchRequestTopicPartition{} })
+		fetchWith(s, "a partition twice", t, 0, func(r *kmsg.FetchRequest) {
+			r.Topics[0].Partitions = append(r.Topics[0].Partitions, r.Topics[0].Partitions[0])
+		})
+		fetchWith(s, "all twice", t, 0, func(r *kmsg.FetchRequest) { r.Topics = append(r.Topics, r.Topics[0]) })
+		if s.V >= 7 {
+			fetchWith(s, "nothing, for a session", t, 0, func(r *kmsg.FetchRequest) { r.Topics, r.SessionEpoch = []kmsg.FetchRequestTopic{}, 0 })
+		}
+	}},
 	{API: 1, Name: "offsets", Run: func(s *Session) {
 		t := s.filled()
 		for _, o := range []int64{0, 3, 5, 12, 19} {

@@ -118,6 +118,17 @@ var offsetScripts = []Script{
 			return r
 		})
 	}},
+	{API: 9, Name: "from the store", Run: func(s *Session) { // what v0 committed is not in __consumer_offsets
+		t := s.Create(s.Topic("t"), 2)
+		g := s.coordinated(s.Fresh("g"))
+		s.both(func(p *Side) {
+			old := commit(g, t, 0, 5, "meta")
+			old.Version = 0
+			p.ask(old)
+		})
+		s.AskSame("a partition that has one", offsetFetch(g, t, 0))
+		s.AskSame("both", offsetFetch(g, t, 0, 1))
+	}},
 	{API: 9, Name: "fetch", Run: func(s *Session) {
 		t := s.Create(s.Topic("t"), 3)
 		g := s.coordinated(s.Fresh("g"))

@@ -30,7 +30,11 @@ func (s *Side) beside() *Side {
 type Answer struct {
 	Outcome string // "answered", "closed", "silent", or why the answer could not be read
 	Resp    kmsg.Response
+	Req     kmsg.Request // what was asked, nil for a raw frame
 }
+
+// noAnswer is the outcome of a request that wants none.
+const noAnswer = "no answer, as it should be"
 
 // limit is how long a side may take to answer.
 const limit = 10 * time.Second
@@ -79,7 +83,7 @@ func (s *Side) askRaw(resp kmsg.Response, frame []byte) Answer {
 		err = peers.Decode(resp, b, correlation)
 		switch {
 		case err == nil && lives:
-			return Answer{Outcome: "no answer, as it should be"}
+			return Answer{Outcome: noAnswer}
 		case err == nil:
 			return Answer{Outcome: "answered", Resp: resp}
 		}
