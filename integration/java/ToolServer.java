@@ -65,6 +65,7 @@ public final class ToolServer {
     }
 
     static final AtomicReference<Integer> exit = new AtomicReference<>();
+    static volatile boolean ending;
     static final ConcurrentLinkedQueue<Runnable> hooks = new ConcurrentLinkedQueue<>();
 
     public static void main(String[] args) throws Exception {
@@ -85,6 +86,7 @@ public final class ToolServer {
             try {
                 timeout = in.readInt();
             } catch (EOFException e) {
+                ending = true; // whatever threads the tools have left behind
                 Runtime.getRuntime().halt(0);
                 return;
             }
@@ -170,6 +172,9 @@ public final class ToolServer {
 
                 @Override
                 public void checkExit(int code) {
+                    if (ending) {
+                        return;
+                    }
                     exit.compareAndSet(null, code);
                     throw new Exited(code);
                 }
@@ -197,8 +202,10 @@ public final class ToolServer {
                     kafkaExit.getMethod("setShutdownHookAdder", hook).invoke(null, proxy);
                 }
             }
+        } catch (ClassNotFoundException e) {
+            return; // Kafka before 0.11 has no hook
         } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("the class path has no Kafka clients", e);
+            throw new IllegalStateException("these are not Kafka's clients", e);
         }
     }
 
