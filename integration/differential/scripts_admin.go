@@ -71,6 +71,16 @@ var createTopicsScripts = []Script{
 			s.Settled(s.Fresh(fmt.Sprint("t", ms)))
 		}
 	}},
+	{API: 19, Name: "a broker that is not there", Run: func(s *Session) { // the topic waits for it, and has no leader
+		name := s.Fresh("t")
+		req := createTopics(assigned(name, map[int32][]int32{0: {77}, 1: {0}, 2: {77, 0}}))
+		req.TimeoutMillis = 500
+		s.AskSame("create", req)
+		s.AskSame("look", metadata(12, false, name))
+		gone := deleteTopics(name)
+		gone.TimeoutMillis = 1 // it never is, with a replica there
+		s.Do(same(gone))
+	}},
 	{API: 19, Name: "internal topics", Run: func(s *Session) {
 		s.coordinated("g")
 		s.AskSame("offsets", createTopics(newTopic("__consumer_offsets", 1, 1)))
