@@ -7,6 +7,7 @@ import (
 
 	"barnabas/coordinator/runtime"
 	"barnabas/protocol/record"
+	"barnabas/replication/cluster"
 )
 
 // committed is a committed offset.
@@ -32,7 +33,7 @@ func (m *machine) commit(r *CommitRequest, p *runtime.Promise[CommitResult]) {
 		}
 		g = m.create(r.Group)
 	}
-	mb, err := g.checkCommit(r)
+	mb, err := g.checkCommit(r, m.o.image())
 	if err != nil {
 		p.Resolve(r.allFail(err))
 		return
@@ -51,7 +52,10 @@ func (m *machine) commit(r *CommitRequest, p *runtime.Promise[CommitResult]) {
 }
 
 // checkCommit says who commits: a member, or (nil) somebody who only keeps offsets here, which an empty group allows.
-func (g *group) checkCommit(r *CommitRequest) (*member, *kerr.Error) {
+func (g *group) checkCommit(r *CommitRequest, image *cluster.Image) (*member, *kerr.Error) {
+	if g.consumer != nil {
+		return nil, g.consumer.checkCommit(r, image)
+	}
 	if r.Generation < 0 && g.state == Empty {
 		return nil, nil
 	}

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"math"
 	"time"
@@ -34,6 +35,11 @@ type Options struct {
 	LoadBytes      int           // offsets.load.buffer.size
 	Codec          codec.Type    // offsets.topic.compression.codec
 
+	// Consumer are the settings of the consumer protocol, Image the picture of the cluster in which its topics are looked up; nil is
+	// an empty one.
+	Consumer ConsumerOptions
+	Image    func() *cluster.Image
+
 	// NewMemberID makes an id that nobody has, beginning with a client id or instance id. nil is prefix-uuid.
 	NewMemberID func(prefix string) string
 }
@@ -43,7 +49,7 @@ func Defaults() Options {
 	return Options{
 		MinSession: 6000, MaxSession: 1800000, MaxSize: math.MaxInt32, InitialDelay: 3000,
 		MaxMetadata: 4096, Retention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
-		CommitTimeout: 5 * time.Second, LoadBytes: 5 << 20,
+		CommitTimeout: 5 * time.Second, LoadBytes: 5 << 20, Consumer: ConsumerDefaults(),
 	}
 }
 
@@ -61,6 +67,9 @@ type Coordinator struct {
 func New(o Options) *Coordinator {
 	if o.NewMemberID == nil {
 		o.NewMemberID = func(prefix string) string { return prefix + "-" + uuid.NewString() }
+	}
+	if len(o.Consumer.Assignors) == 0 {
+		o.Consumer.Assignors = ConsumerDefaults().Assignors
 	}
 	c := &Coordinator{o: o}
 	c.rt = runtime.New(runtime.Options{
@@ -145,6 +154,42 @@ func (c *Coordinator) Heartbeat(r HeartbeatRequest) *runtime.Promise[*kerr.Error
 	return p
 }
 
+// ConsumerHeartbeat is the conversation of members of the consumer protocol. UNSUPPORTED_VERSION says that it is not served.
+func (c *Coordinator) ConsumerHeartbeat(r ConsumerHeartbeatRequest) *runtime.Promise[ConsumerHeartbeatResult] {
+	if !c.o.Consumer.Enabled {
+		return runtime.Refused[ConsumerHeartbeatResult](kerr.UnsupportedVersion)
+	}
+	if bad := r.valid(c.o.Consumer.Assignors); bad != nil {
+		return runtime.Answered(ConsumerHeartbeatResult{Err: bad.err, Message: bad.message})
+	}
+	if err := named(r.Group, false); err != nil {
+		return runtime.Refused[ConsumerHeartbeatResult](err)
+	}
+	if !r.storable() {
+		return runtime.Refused[ConsumerHeartbeatResult](kerr.InvalidRequest)
+	}
+	if r.Member == "" {
+		id := uuid.New()
+		r.Member = base64.RawURLEncoding.EncodeToString(id[:])
+	}
+	return runtime.Do(c.rt, c.PartitionFor(r.Group), func(m *machine, p *runtime.Promise[ConsumerHeartbeatResult]) {
+		m.consumerHeartbeat(&r, p)
+	})
+}
+
+// DescribeConsumer shows a group of the consumer protocol. UNSUPPORTED_VERSION says that it is not served.
+func (c *Coordinator) DescribeConsumer(group string) *runtime.Promise[ConsumerDescriptionResult] {
+	if !c.o.Consumer.Enabled {
+		return runtime.Refused[ConsumerDescriptionResult](kerr.UnsupportedVersion)
+	}
+	if err := named(group, true); err != nil {
+		return runtime.Refused[ConsumerDescriptionResult](err)
+	}
+	return runtime.Read(c.rt, c.PartitionFor(group), func(m *machine, p *runtime.Promise[ConsumerDescriptionResult]) {
+		m.describeConsumer(group, p)
+	})
+}
+
 // Leave removes members; the reply has an error (or nil) for each.
 func (c *Coordinator) Leave(group string, leaving []Leaving) *runtime.Promise[[]*kerr.Error] {
 	if err := named(group, false); err != nil {
@@ -161,6 +206,22 @@ func (c *Coordinator) Commit(r CommitRequest) *runtime.Promise[CommitResult] {
 		return runtime.Refused[CommitResult](err)
 	}
 	return runtime.Do(c.rt, c.PartitionFor(r.Group), func(m *machine, p *runtime.Promise[CommitResult]) { m.commit(&r, p) })
+}
+
+// FetchAs is Fetch for a member of a consumer group, in its epoch (version 9): UNKNOWN_MEMBER_ID and STALE_MEMBER_EPOCH
+// (ILLEGAL_GENERATION for a member of the classic protocol) if it is not. Without a member id and with a negative epoch, and in
+// groups of the classic protocol, anybody may ask.
+func (c *Coordinator) FetchAs(group string, member *string, epoch int32, partitions []TopicPartition, stable bool) *runtime.Promise[[]Offset] {
+	if err := named(group, true); err != nil {
+		return runtime.Refused[[]Offset](err)
+	}
+	return runtime.Read(c.rt, c.PartitionFor(group), func(m *machine, p *runtime.Promise[[]Offset]) {
+		if err := m.mayFetch(group, member, epoch); err != nil {
+			p.Fail(err)
+			return
+		}
+		m.fetch(group, partitions, stable, p)
+	})
 }
 
 // Fetch gives committed offsets, in the order of partitions; nil asks for all.

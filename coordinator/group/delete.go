@@ -13,7 +13,7 @@ func (m *machine) delete(id string, p *runtime.Promise[*kerr.Error]) {
 	switch {
 	case g == nil:
 		p.Resolve(kerr.GroupIDNotFound)
-	case g.state != Empty:
+	case !g.isEmpty():
 		p.Resolve(kerr.NonEmptyGroup)
 	default:
 		m.bury(g, g.allOffsets())
@@ -39,6 +39,11 @@ func (m *machine) bury(g *group, offsets []TopicPartition) {
 	}
 	if g.generation > 0 || g.recorded {
 		m.host.WriteEach(runtime.Plain, runtime.Record{Key: groupKey(g.id)})
+	}
+	if g.consumer != nil {
+		if err := m.emptyConsumer(g); err != nil {
+			m.log.Error("group: a consumer group cannot be erased", zap.String("group", g.id), zap.Error(err))
+		}
 	}
 	m.forget(g)
 }

@@ -2,10 +2,10 @@ package group
 
 import "barnabas/coordinator/runtime"
 
-// describe shows a group; nil if there is none. Metadata and assignments are shown of stable groups only.
+// describe shows a group of the classic protocol; nil if there is none. Metadata and assignments are shown of stable groups only.
 func (m *machine) describe(id string, p *runtime.Promise[*Description]) {
 	g := m.groups[id]
-	if g == nil {
+	if g == nil || g.consumer != nil {
 		p.Resolve(nil)
 		return
 	}

@@ -1,12 +1,14 @@
-// Package group is the group coordinator: classic consumer groups and committed offsets, as Apache Kafka 3.9 keeps them in
-// __consumer_offsets.
+// Package group is the group coordinator: groups of the classic protocol and committed offsets, as Apache Kafka 3.9 keeps them in
+// __consumer_offsets, and groups of the consumer protocol (KIP-848), as Kafka 4.x does.
 //
 // # Owns
 //
 // Who is a member of which group, the rebalance, the assignment, and the committed offsets; their records, with Kafka's bytes.
 // Each conversation with a client has a file of its own (join.go, sync.go, heartbeat.go, leave.go, commit.go, fetch.go,
 // describe.go, list.go, delete.go, offset_delete.go), and so have what time does (expire.go) and the rebalance that the
-// conversations drive (rebalance.go).
+// conversations drive (rebalance.go). Those of the consumer protocol are in consumer_heartbeat.go, consumer_leave.go,
+// consumer_offsets.go and consumer_describe.go; consumer_classic.go has the classic ones in a consumer group, and migrate.go what
+// makes a group of one kind a group of the other.
 //
 // # Must never know
 //
@@ -22,6 +24,11 @@
 // by replay alone, which applies the same records when the log is loaded and when the machine has just written them. The
 // other half (who is joining, who has synced, pending members, timers) lives only in memory: it is lost with the machine, and
 // members find back by joining again, as with Kafka.
+//
+// Groups of both protocols are in one map, with their offsets; consumerGroup is what makes one a group of the consumer protocol. Its
+// conversations compute on a draft (consumer_draft.go), a picture of the group as it will be with the records that make it so, and
+// write these at once: subscriptions and topics (consumer_topics.go) make a new epoch of the group, an assignor (package assign)
+// its target assignment (consumer_target.go), and each member is brought to that step by step (consumer_reconcile.go).
 //
 // # Locks
 //
@@ -41,6 +48,9 @@
 //     no timer.
 //   - A transactional commit is pending until its marker. On the marker it counts unless a newer record (by offset) has
 //     committed the same partition meanwhile.
-//   - What later protocols keep in the same topic (consumer groups of KIP-848, share and streams groups: key versions 3 and up)
-//     is skipped on replay with a warning. The records stay in the log.
+//   - A group of the consumer protocol looks for changed topics when it is spoken to, by the identity of the cluster's image: no
+//     list of groups by topic has to be kept. Its regular expressions are resolved in the conversation, new ones at once.
+//   - Where Kafka picks from a hash map (who keeps an odd partition, the order of topics in a record) ids decide here.
+//   - What other protocols keep in the same topic (share and streams groups) is skipped on replay with a warning. The records stay in
+//     the log.
 package group

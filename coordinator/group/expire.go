@@ -37,12 +37,16 @@ func (m *machine) sweep() {
 
 // expired are the offsets whose time is over (KIP-211). They count from the moment when the group became empty; those of a
 // group that only keeps offsets here, and those of topics that a stable consumer group does not read any more, from their
-// commit. A commit with a retention of its own has its time in the record. Open transactions keep theirs.
+// commit, and so do all of a group of the consumer protocol, but for what it subscribes to. A commit with a retention of its own has
+// its time in the record. Open transactions keep theirs.
 func (g *group) expired(now, retention int64) []TopicPartition {
 	var since func(committed) int64
 	ofCommit := func(c committed) int64 { return c.timestamp }
 	keep := func(string) bool { return false }
 	switch {
+	case g.consumer != nil:
+		topics := subscribed(g.consumer.members, g.consumer.regexes)
+		since, keep = ofCommit, func(topic string) bool { return topics[topic] }
 	case g.protocolType == "":
 		since = ofCommit
 	case g.state == Empty && g.since >= 0:

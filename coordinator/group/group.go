@@ -34,6 +34,10 @@ type group struct {
 	offsets      map[TopicPartition]committed
 	pendingTxn   map[int64]map[TopicPartition]committed // by producer id
 
+	// consumer is what makes it a group of the consumer protocol. Of the rest of this half it has only the offsets then, and it is
+	// Empty as far as the classic protocol goes.
+	consumer *consumerGroup
+
 	// The half that lives in memory only.
 	supported  map[string]int            // protocol -> how many members offer it
 	pending    map[string]*runtime.Timer // ids that were handed out with MEMBER_ID_REQUIRED
@@ -61,9 +65,19 @@ func (g *group) moveTo(s State, now int64) {
 	g.state, g.since = s, now
 }
 
-// bare says that nothing of the group would be missed: nobody is in it and it holds no offsets.
+// bare says that nothing of the group would be missed: it is deserted, and has no epoch to go on from.
 func (g *group) bare() bool {
-	return g.state == Empty && len(g.members) == 0 && len(g.pending) == 0 && !g.hasOffsets()
+	return g.consumer == nil && g.deserted()
+}
+
+// deserted says that nobody is in it and it holds no offsets.
+func (g *group) deserted() bool {
+	return g.isEmpty() && len(g.members) == 0 && len(g.pending) == 0 && !g.hasOffsets()
+}
+
+// isEmpty says that nobody is in it, of either protocol.
+func (g *group) isEmpty() bool {
+	return g.state == Empty && (g.consumer == nil || len(g.consumer.members) == 0)
 }
 
 func (g *group) hasOffsets() bool { return len(g.offsets) > 0 || len(g.pendingTxn) > 0 }
@@ -227,7 +241,12 @@ func (g *group) check(id string, instance *string) (*member, *kerr.Error) {
 }
 
 // subscribes says whether a member reads the topic; if that is not known, yes.
-func (g *group) subscribes(topic string) bool { return g.subscribed == nil || g.subscribed[topic] }
+func (g *group) subscribes(topic string) bool {
+	if g.consumer != nil {
+		return g.consumer.subscribes(topic)
+	}
+	return g.subscribed == nil || g.subscribed[topic]
+}
 
 // learnSubscriptions finds out which topics the members of a consumer group read. Unknown (nil) if the group is of another
 // type, has selected no protocol, or the metadata are not what consumers send.

@@ -16,6 +16,9 @@ func (m *machine) beat(r *HeartbeatRequest) *kerr.Error {
 	if g == nil {
 		return kerr.UnknownMemberID
 	}
+	if g.consumer != nil {
+		return m.beatConsumer(g, r)
+	}
 	mb, err := g.check(r.Member, r.Instance)
 	switch {
 	case err != nil:

@@ -19,6 +19,21 @@ func (m *machine) join(r *JoinRequest, p joinPromise) {
 		return
 	}
 	g := m.groups[r.Group]
+	if g != nil && g.consumer != nil {
+		if len(g.consumer.members) > 0 {
+			m.joinConsumer(g, r, p)
+			return
+		}
+		if r.Member != "" {
+			p.Resolve(refuseJoin(r.Member, kerr.UnknownMemberID))
+			return
+		}
+		if err := m.emptyConsumer(g); err != nil {
+			p.Resolve(refuseJoin(r.Member, kerr.UnknownServerError))
+			return
+		}
+		g = m.groups[r.Group]
+	}
 	if g == nil {
 		if r.Member != "" {
 			p.Resolve(refuseJoin(r.Member, kerr.UnknownMemberID))

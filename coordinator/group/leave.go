@@ -11,6 +11,17 @@ import (
 func (m *machine) leave(id string, leaving []Leaving, p *runtime.Promise[[]*kerr.Error]) {
 	errs := make([]*kerr.Error, len(leaving))
 	g := m.groups[id]
+	if g != nil && g.consumer != nil {
+		why := make([]*refused, len(leaving))
+		m.leaveConsumer(g, leaving, why)
+		for i, w := range why {
+			if w != nil {
+				errs[i] = w.err
+			}
+		}
+		p.Resolve(errs)
+		return
+	}
 	for i, l := range leaving {
 		if g == nil {
 			errs[i] = kerr.UnknownMemberID

@@ -8,7 +8,7 @@ import (
 	"barnabas/coordinator/runtime"
 )
 
-// classicType is the type of all groups here, as ListGroups names it.
+// The types of groups, as ListGroups names them. consumerType is both one of them and a protocol type.
 const classicType = "classic"
 
 // list shows the groups that are in one of the states and of one of the types, by name; an empty filter lets all pass. Names
@@ -16,8 +16,12 @@ const classicType = "classic"
 func (m *machine) list(states, types []string, p *runtime.Promise[[]Overview]) {
 	var res []Overview
 	for _, g := range m.groups {
-		if among(states, g.state.String()) && among(types, classicType) {
-			res = append(res, Overview{g.id, g.protocolType, g.state.String(), classicType})
+		o := Overview{g.id, g.protocolType, g.state.String(), classicType}
+		if g.consumer != nil {
+			o = Overview{g.id, consumerType, g.consumer.state(), consumerType}
+		}
+		if among(states, o.State) && among(types, o.Type) {
+			res = append(res, o)
 		}
 	}
 	slices.SortFunc(res, func(a, b Overview) int { return cmp.Compare(a.Group, b.Group) })

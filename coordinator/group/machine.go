@@ -22,6 +22,7 @@ type machine struct {
 	loaded     bool
 	sweepTimer *runtime.Timer
 	skipped    map[int16]int // records of later protocols, by key version
+	hashes     hashes        // of topics
 }
 
 func newMachine(o *Options, host *runtime.Scope) *machine {
@@ -57,6 +58,10 @@ func (m *machine) forget(g *group) {
 	for pid := range g.pendingTxn {
 		m.closeTxn(pid, g)
 	}
+	if g.consumer != nil {
+		g.consumer.end()
+		g.consumer = nil
+	}
 	if m.groups[g.id] == g {
 		delete(m.groups, g.id)
 	}
@@ -88,6 +93,8 @@ func (m *machine) Replay(e runtime.Entry) {
 		err = m.replayOffset(e)
 	case version == groupKeyOf:
 		err = m.replayGroup(e)
+	case ofConsumerGroup(version):
+		err = m.replayConsumer(e)
 	default:
 		if m.skipped[version]++; m.skipped[version] == 1 {
 			m.log.Warn("group: the log has records of a later protocol, which are left alone",
@@ -142,11 +149,7 @@ func (m *machine) replayGroup(e runtime.Entry) error {
 	}
 	if e.Value == nil {
 		if g := m.groups[id]; g != nil {
-			for len(g.members) > 0 {
-				g.remove(g.members[len(g.members)-1])
-			}
-			g.recorded, g.state, g.generation, g.protocolType, g.protocol = false, Empty, 0, "", nil
-			g.subscribed = nil
+			g.clearClassic()
 			m.dropBare(g)
 		}
 		return nil
@@ -155,7 +158,12 @@ func (m *machine) replayGroup(e runtime.Entry) error {
 	if err != nil {
 		return err
 	}
-	m.create(id).adopt(v)
+	g := m.create(id)
+	if g.consumer != nil { // a group of both kinds does not exist; the later kind counts
+		g.consumer.end()
+		g.consumer = nil
+	}
+	g.adopt(v)
 	return nil
 }
 
@@ -205,6 +213,9 @@ func (m *machine) Loaded() {
 			zap.Int16("key version", version), zap.Int("records", n))
 	}
 	for _, g := range m.byName() {
+		if g.consumer != nil {
+			m.startSessions(g)
+		}
 		if len(g.members) > m.o.MaxSize {
 			m.prepare(g, "more members than group.max.size when loaded")
 		}

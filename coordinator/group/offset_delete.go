@@ -22,14 +22,14 @@ func (m *machine) deleteOffsets(id string, partitions []TopicPartition, p *runti
 	case g == nil:
 		p.Resolve(DeletedOffsets{Err: kerr.GroupIDNotFound})
 		return
-	case g.state != Empty && g.protocolType != consumerType:
+	case g.consumer == nil && g.state != Empty && g.protocolType != consumerType:
 		p.Resolve(DeletedOffsets{Err: kerr.NonEmptyGroup})
 		return
 	}
 	res := DeletedOffsets{Errs: make([]*kerr.Error, len(partitions))}
 	var gone []TopicPartition
 	for i, tp := range partitions {
-		if g.state != Empty && g.subscribes(tp.Topic) {
+		if !g.isEmpty() && g.subscribes(tp.Topic) {
 			res.Errs[i] = kerr.GroupSubscribedToTopic
 			continue
 		}
@@ -53,7 +53,7 @@ func (m *machine) drop(g *group, gone []TopicPartition) {
 		}
 	}
 	m.eraseOffsets(g, sorted(known))
-	if m.groups[g.id] == g && g.bare() {
+	if m.groups[g.id] == g && g.deserted() {
 		m.bury(g, nil)
 	}
 }

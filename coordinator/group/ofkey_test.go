@@ -11,7 +11,11 @@ func TestOfKey(t *testing.T) {
 	}{
 		{"an offset", offsetKey("g", "t", 3), "g", true},
 		{"a group", groupKey("g"), "g", true},
-		{"a later protocol", []byte{0, 3, 0, 1, 'g'}, "", false},
+		{"an epoch of a consumer group", []byte{0, 3, 0, 1, 'g'}, "g", true},
+		{"a member of a consumer group", []byte{0, 5, 0, 1, 'g', 0, 1, 'm'}, "g", true},
+		{"a regular expression", []byte{0, 16, 0, 1, 'g', 0, 1, '.'}, "g", true},
+		{"a member that is cut", []byte{0, 5, 0, 1, 'g', 0, 9, 'm'}, "", false},
+		{"a later protocol", []byte{0, 9, 0, 1, 'g'}, "", false},
 		{"a negative version", []byte{0xff, 0xff, 0, 1, 'g'}, "", false},
 		{"no version", []byte{0}, "", false},
 		{"a group that is cut", []byte{0, 2, 0, 9, 'g'}, "", false},

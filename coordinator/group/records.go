@@ -10,7 +10,8 @@ import (
 	"barnabas/coordinator/runtime"
 )
 
-// Versions of keys and values in __consumer_offsets. Keys 3 and up belong to later protocols.
+// Versions of keys and values in __consumer_offsets. Keys 3 and up belong to later protocols; those of the consumer protocol are in
+// consumer_records.go.
 const (
 	lastOffsetKey = 1 // 0 and 1 are offsets; 1 is written
 	groupKeyOf    = 2
@@ -59,7 +60,7 @@ func (m *machine) record(g *group, assignments map[string][]byte) error {
 	return m.host.Write(runtime.Plain, runtime.Record{Key: groupKey(g.id), Value: groupValue(g, assignments)})
 }
 
-// OfKey is the group of a key in __consumer_offsets: that of an offset or of a group. A key that replay would skip, of a later
+// OfKey is the group of a key in __consumer_offsets: that of an offset or of a group. A key that replay would skip, of another
 // protocol or broken, has none.
 func OfKey(key []byte) (group string, ok bool) {
 	version, err := versionOf(key)
@@ -69,6 +70,8 @@ func OfKey(key []byte) (group string, ok bool) {
 		group, _, err = readOffsetKey(key)
 	case version == groupKeyOf:
 		group, err = readGroupKey(key)
+	case ofConsumerGroup(version):
+		_, group, _, err = readConsumerKey(key)
 	default:
 		return "", false
 	}

@@ -67,6 +67,9 @@ type stage struct {
 	epoch int32
 	ids   int
 
+	image  *cluster.Image // of the topics, for the consumer protocol
+	topics byte           // ids that have been given
+
 	clients map[string]*puppet
 	waiting []wait
 	shown   int // batches that records has printed
@@ -84,7 +87,8 @@ type wait struct {
 }
 
 func newStage(o Options) *stage {
-	s := &stage{o: o, clk: clock.NewManual(time.UnixMilli(1700000000000)), log: runtimetest.NewLog(), clients: map[string]*puppet{}}
+	s := &stage{o: o, clk: clock.NewManual(time.UnixMilli(1700000000000)), log: runtimetest.NewLog(), clients: map[string]*puppet{},
+		image: cluster.Empty()}
 	s.start()
 	return s
 }
@@ -92,6 +96,7 @@ func newStage(o Options) *stage {
 func (s *stage) start() {
 	o := s.o
 	o.Clock, o.Logger, o.Partitions = s.clk, nop, func() int32 { return 1 }
+	o.Image = func() *cluster.Image { return s.image }
 	o.NewMemberID = func(prefix string) string { s.ids++; return fmt.Sprintf("%s-%d", prefix, s.ids) }
 	s.c = New(o)
 	s.epoch++
@@ -207,6 +212,14 @@ func (a args) num(key string, fallback int) int {
 	return n
 }
 
+func (a args) duration(key string) time.Duration {
+	d, err := time.ParseDuration(a.get(key, ""))
+	if err != nil {
+		a.t.Fatalf("%s: %s: %v", a.d.Pos, key, err)
+	}
+	return d
+}
+
 func (a args) opt(key string) *string {
 	if !a.d.HasArg(key) {
 		return nil
@@ -311,7 +324,11 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		synctest.Wait()
 		return s.records(t)
 	default:
-		t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
+		text, known := s.playConsumer(t, d, a, group, who)
+		if !known {
+			t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
+		}
+		out += text
 	}
 	return out + s.answers()
 }
@@ -373,7 +390,7 @@ func (s *stage) commit(a args, group, who string) {
 		p = s.client(who)
 	}
 	r := CommitRequest{Group: group, Member: a.get("id", p.member), Instance: a.opt("instance"), Generation: int32(a.num("gen", int(p.gen))),
-		Retention: int64(a.num("retention", -1))}
+		Retention: int64(a.num("retention", -1)), Epochs: !a.d.HasArg("plain")}
 	for _, v := range a.list("offsets") { // topic/partition@offset
 		tp, at, _ := strings.Cut(v, "@")
 		offset, err := strconv.ParseInt(at, 10, 64)
@@ -436,7 +453,11 @@ func (s *stage) records(t *testing.T) string {
 	for _, b := range batches[s.shown:] {
 		fmt.Fprintf(&out, "batch %d+%d seq=%d\n", b.BaseOffset(), b.Count(), b.BaseSequence())
 		if err := b.Each(1<<20, func(r record.Record) error {
-			fmt.Fprintln(&out, "   "+showRecord(r.Key, r.Value))
+			text, known := s.showConsumerRecord(r.Key, r.Value)
+			if !known {
+				text = showRecord(r.Key, r.Value)
+			}
+			fmt.Fprintln(&out, "   "+text)
 			return nil
 		}); err != nil {
 			t.Fatal(err)
@@ -485,6 +506,9 @@ func showRecord(key, value []byte) string {
 func partitions(t *testing.T, list []string) []TopicPartition {
 	tps := []TopicPartition{}
 	for _, v := range list {
+		if v == "" { // of an empty list
+			continue
+		}
 		topic, p, _ := strings.Cut(v, "/")
 		n, err := strconv.Atoi(p)
 		if err != nil {

@@ -14,6 +14,10 @@ func (m *machine) sync(r *SyncRequest, p *runtime.Promise[SyncResult]) {
 		p.Resolve(SyncResult{Err: kerr.UnknownMemberID})
 		return
 	}
+	if g.consumer != nil {
+		m.syncConsumer(g, r, p)
+		return
+	}
 	mb, err := g.check(r.Member, r.Instance)
 	switch {
 	case err != nil:

@@ -84,7 +84,9 @@ type CommitRequest struct {
 	Instance      *string
 	Generation    int32
 	Retention     int64 // ms that they are kept, -1 for the broker's rule
-	Topics        []CommitTopic
+	// Epochs says that Generation may be the epoch of a member of the consumer protocol (version 9).
+	Epochs bool
+	Topics []CommitTopic
 }
 
 // CommitTopic is what is committed of one topic.

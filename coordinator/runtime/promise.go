@@ -117,3 +117,10 @@ func (c *call[M, R]) run(s *Scope) {
 }
 
 func (c *call[M, R]) refuse(err error) { c.abandon(err) }
+
+// Answered is a promise of an answer that needed no machine.
+func Answered[R any](v R) *Promise[R] {
+	p := &Promise[R]{value: v, settled: true, done: make(chan struct{})}
+	close(p.done)
+	return p
+}
