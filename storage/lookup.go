@@ -12,8 +12,8 @@ import (
 	"barnabas/storage/index"
 )
 
-// inflateLimit bounds what looking into one compressed batch may cost, in bytes.
-const inflateLimit = 256 << 20
+// inflateLimit bounds what one compressed batch that is looked into may inflate to, in bytes: what producers may send.
+const inflateLimit = 1 << 30
 
 // OffsetForTime finds the first record at or behind the log start whose timestamp is at least ts (ms since 1970) and whose
 // offset is below bound. epoch is the leader epoch of its batch, -1 when the log does not know it.
@@ -113,8 +113,8 @@ func (s *segment) inBatch(e entry, want func(moment) bool) (moment, error) {
 	}
 	batch := record.Batch(b)
 	found := noMoment
-	err = batch.Each(inflateLimit, func(r record.Record) error {
-		at := moment{batch.BaseOffset() + int64(r.OffsetDelta), batch.BaseTimestamp() + r.TimestampDelta, e.epoch}
+	err = batch.EachTime(inflateLimit, func(delta int32, ts int64) error {
+		at := moment{batch.BaseOffset() + int64(delta), batch.BaseTimestamp() + ts, e.epoch}
 		if e.appendTime {
 			at.ts = e.newest
 		}

@@ -107,8 +107,8 @@ func downMessage(out []byte, m message, magic int8, from int64) ([]byte, error) 
 		}
 		buf := borrow()
 		defer buf.giveBack()
-		var err error
-		if buf.b, err = codec.Decompress(buf.b, packed, m.codec(), m.magic(), maxRebuilt); err != nil {
+		err := buf.inflate(packed, m.codec(), m.magic(), maxRebuilt)
+		if err != nil {
 			return out, inflation(err)
 		}
 		if list, err = unwrap(m, buf.b); err != nil {

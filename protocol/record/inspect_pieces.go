@@ -14,6 +14,8 @@ import (
 // pieces is compressed for a batch that inflates to more than should be held. It reads as walk does when that is not
 // strict, from a stream.
 func (in *inspection) pieces(b Batch, t codec.Type) error {
+	heavy.Lock()
+	defer heavy.Unlock()
 	stream, err := codec.NewReader(b.Payload(), t, magicV2)
 	if err != nil {
 		return reject(kerr.UnknownServerError, "%v", err)

@@ -16,14 +16,21 @@ const (
 
 // buffers lends space to inflate into. A buffer starts with room for more than a zstd block, whose decoder is slower where
 // it must count every byte.
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 256<<10)} }}
+var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, 256<<10)} }}
 
-type buffer struct{ b []byte }
+type buffer struct {
+	b     []byte
+	heavy bool // the lock is held, until it is given back
+}
 
 func borrow() *buffer { return buffers.Get().(*buffer) }
 
 // giveBack ends the use of a buffer. One that has grown beyond the usual is left to the garbage collector.
 func (b *buffer) giveBack() {
+	if b.heavy {
+		b.heavy = false
+		heavy.Unlock()
+	}
 	if cap(b.b) <= wholeInflated {
 		b.b = b.b[:0]
 		buffers.Put(b)

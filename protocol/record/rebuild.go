@@ -16,8 +16,7 @@ func rebuild(b Batch, rules Rules) (Valid, error) {
 	if source != codec.None {
 		buf := borrow()
 		defer buf.giveBack()
-		var err error
-		if buf.b, err = codec.Decompress(buf.b, records, source, magicV2, maxRebuilt); err != nil {
+		if err := buf.inflate(records, source, magicV2, maxRebuilt); err != nil {
 			return Valid{}, badInflation(b, r, buf.b, err)
 		}
 		records = buf.b

@@ -132,8 +132,7 @@ func (n *converter) addEntry(m message) error {
 	}
 	buf := borrow()
 	defer buf.giveBack()
-	var bad error
-	buf.b, bad = codec.Decompress(buf.b, packed, m.codec(), m.magic(), maxRebuilt)
+	bad := buf.inflate(packed, m.codec(), m.magic(), maxRebuilt)
 	if errors.Is(bad, codec.ErrTooLarge) {
 		return reject(kerr.MessageTooLarge, "inflates to more than %d bytes", maxRebuilt)
 	}

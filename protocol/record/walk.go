@@ -34,8 +34,7 @@ func (b Batch) Each(limit int, f func(Record) error) error {
 	if t := codec.Type(b.Codec()); t != codec.None {
 		buf := borrow()
 		defer buf.giveBack()
-		var err error
-		if buf.b, err = codec.Decompress(buf.b, records, t, magicV2, limit); err != nil {
+		if err := buf.inflate(records, t, magicV2, limit); err != nil {
 			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), inflation(err))
 		}
 		records = buf.b
