@@ -45,6 +45,8 @@ func (g *Groups) routes() []Route {
 		route(g.ListGroups, inPlace),
 		route(g.DeleteGroups, inPlace),
 		route(g.OffsetDelete, inPlace),
+		route(g.ConsumerGroupHeartbeat, inPlace),
+		route(g.ConsumerGroupDescribe, inPlace),
 	}
 }
 

@@ -57,7 +57,7 @@ func newGroupStage(t *testing.T) *groupStage {
 	s.addTopic("u", 8, 1)
 	o := group.Defaults()
 	o.Clock, o.Logger, o.Partitions = clock.NewManual(time.UnixMilli(1700000000000)), zap.NewNop(), func() int32 { return 1 }
-	o.InitialDelay, o.NewMemberID = 0, func(prefix string) string { return prefix + "-id" }
+	o.InitialDelay, o.NewMemberID, o.Image = 0, func(prefix string) string { return prefix + "-id" }, s.Current
 	c := group.New(o)
 	c.Lead(0, 1, s.log)
 	t.Cleanup(c.Close)

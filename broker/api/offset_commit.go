@@ -37,7 +37,7 @@ func (g *Groups) OffsetCommit(_ *Call, req *kmsg.OffsetCommitRequest) Reply {
 	}
 	known = once(known)
 	commit := group.CommitRequest{Group: req.Group, Member: req.MemberID, Instance: req.InstanceID, Generation: req.Generation,
-		Retention: -1}
+		Retention: -1, Epochs: req.Version >= 9}
 	if req.Version >= 2 && req.Version <= 4 {
 		commit.Retention = req.RetentionTimeMillis
 	}

@@ -137,7 +137,11 @@ func (g *Groups) fetchGroup(img *cluster.Image, req *kmsg.OffsetFetchRequest, fg
 			wanted = append(wanted, group.TopicPartition{Topic: name, Partition: p})
 		}
 	}
-	f.answer = g.Coordinator.Fetch(fg.Group, wanted, req.RequireStable)
+	if req.Version >= 9 {
+		f.answer = g.Coordinator.FetchAs(fg.Group, fg.MemberID, fg.MemberEpoch, wanted, req.RequireStable)
+	} else {
+		f.answer = g.Coordinator.Fetch(fg.Group, wanted, req.RequireStable)
+	}
 	return f
 }
 

@@ -92,6 +92,14 @@ type Broker struct {
 	OffsetsTopicSegmentBytes        int   `config:"offsets.topic.segment.bytes"`
 	OffsetsTopicCompressionCodec    int8  `config:"offsets.topic.compression.codec"` // a codec's number on the wire
 
+	// The consumer protocol (KIP-848): whether it is served, and its settings.
+	ConsumerProtocol                 bool     `from:"group.coordinator.rebalance.protocols"`
+	GroupConsumerSessionTimeoutMs    int64    `config:"group.consumer.session.timeout.ms" from:"group.consumer.min.session.timeout.ms,group.consumer.max.session.timeout.ms"`
+	GroupConsumerHeartbeatIntervalMs int64    `config:"group.consumer.heartbeat.interval.ms" from:"group.consumer.min.heartbeat.interval.ms,group.consumer.max.heartbeat.interval.ms"`
+	GroupConsumerMaxSize             int      `config:"group.consumer.max.size"`
+	GroupConsumerAssignors           []string `from:"group.consumer.assignors"`        // short names, the default first
+	GroupConsumerMigrationPolicy     string   `from:"group.consumer.migration.policy"` // in lower case
+
 	// TopicDefaults are the settings of a topic that has none of its own.
 	TopicDefaults Topic
 }

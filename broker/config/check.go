@@ -69,6 +69,7 @@ func crossCheck(v view) (*Broker, []*Conflict) {
 	c.sockets(b)
 	c.listenerLimits(b)
 	c.topics()
+	c.consumerProtocol(b)
 	if len(c.found) > 0 {
 		return nil, c.found
 	}
