@@ -31,6 +31,11 @@ const (
 	// with every request.
 	aloneElements = 4000
 	aloneBytes    = 1 << 20
+	// owesMax bounds, in bytes, what the answers that wait on a connection may hold, and one answer more: a client that asks
+	// for all topics again and again behind a fetch that waits must not hold them all. An element of a request whose answer
+	// waits holds some owedElement bytes.
+	owesMax     = 512 << 10
+	owedElement = 100
 )
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
@@ -49,6 +54,7 @@ type conn struct {
 	// pending counts the replies that are with the writer. Only the reader adds; while it is zero, the reader may write.
 	pending atomic.Int32
 	settled chan struct{} // gets a token when pending is zero again
+	owes    int           // about how many bytes the replies that are with the writer hold, for the reader only; see owesMax
 
 	// What the request in work has taken of server.memory: all of it, and the part of that which it took by takeMore.
 	taken, takenMore int64
@@ -121,23 +127,24 @@ func (c *conn) settle() {
 	}
 }
 
-// weigh looks at what a request will cost before it is decoded, and says whether it must be answered alone.
-func (c *conn) weigh(route *api.Route, version int16, body []byte) (alone bool, err error) {
+// weigh looks at what a request will cost before it is decoded, and says whether it must be answered alone. What it counted
+// is the number of elements.
+func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int, alone bool, err error) {
 	from := countFrom
 	if c.server.memory != nil {
 		from = countFromBounded
 	}
-	elements, err := route.Weigh(version, body, from)
+	elements, err = route.Weigh(version, body, from)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	if more := int64(elements) * api.ElementCost; c.server.memory != nil && more > int64(len(body)) {
 		if err := c.server.memory.takeMore(c.ctx, more); err != nil {
-			return false, err
+			return 0, false, err
 		}
 		c.taken, c.takenMore = c.taken+more, more
 	}
-	return elements > aloneElements || !route.InPlace && len(body) > aloneBytes, nil
+	return elements, elements > aloneElements || !route.InPlace && len(body) > aloneBytes || route.Converts(version), nil
 }
 
 // serve runs the connection to its end.
@@ -210,14 +217,15 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 	c.client.Key, c.client.Version, c.client.CorrelationID, c.client.ClientID = h.Key, h.Version, h.CorrelationID, h.ClientID
 	owed = owedReply{key: key, correlationID: h.CorrelationID, flexible: flexible}
 	call := &c.client
+	elements := 0
 	switch {
 	case route == nil:
 		owed.reply = api.Done(api.UnknownApiVersions(c.server.routes))
 	default:
-		if alone, err = c.weigh(route, version, body); err != nil {
+		if elements, alone, err = c.weigh(route, version, body); err != nil {
 			return owed, false, false, c.refuse(frame, err)
 		}
-		if alone {
+		if alone || c.owes > owesMax {
 			c.settle()
 		}
 		if !route.InPlace {
@@ -243,9 +251,36 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 	// What is gathered goes out before the writer's turn, who finds out by itself when that fails.
 	if c.pending.Load() == 0 {
 		_ = c.flush()
+		c.owes = 0
+	}
+	c.owes += elements * owedElement
+	if ready && route != nil && !route.InPlace {
+		// As bytes it is smaller, and its size is known.
+		if body, ok := encode(resp); ok {
+			owed.reply = api.Done(body)
+			c.owes += len(body)
+		}
 	}
 	c.pending.Add(1)
 	return owed, true, alone, true
+}
+
+// encoded is the body of a response.
+type encoded []byte
+
+func (e encoded) AppendTo(dst []byte) []byte { return append(dst, e...) }
+
+// encode makes the body of a response that has nothing but bytes. What cannot be encoded is left to respond, which says so.
+func encode(resp api.Response) (body encoded, ok bool) {
+	if _, regions := resp.(messageResponse); regions {
+		return nil, false
+	}
+	defer func() {
+		if recover() != nil {
+			body, ok = nil, false
+		}
+	}()
+	return resp.AppendTo(nil), true
 }
 
 // write is the writer: it waits for each reply in order. What is gathered leaves before it waits.
@@ -428,7 +463,14 @@ func (c *conn) refuse(frame []byte, why error) bool {
 func (c *conn) logEnd(err error) {
 	switch {
 	case errors.Is(err, protocol.ErrFrameSize):
-		c.server.log.Warn("not a Kafka request, the connection is closed", zap.Stringer("client", c.client.Client), zap.Error(err))
+		fields := []zap.Field{zap.String("listener", c.server.listener), zap.Stringer("client", c.client.Client), zap.Error(err)}
+		var size *protocol.FrameSizeError
+		if errors.As(err, &size) {
+			if other := lookLike(size.Head); other != "" {
+				fields = append(fields, zap.String("looks like", other))
+			}
+		}
+		c.server.log.Warn("not a Kafka request, the connection is closed", fields...)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.server.log.Debug("idle connection closed", zap.Stringer("client", c.client.Client))
 	case err == io.EOF, errors.Is(err, net.ErrClosed):

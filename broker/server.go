@@ -85,20 +85,21 @@ func setBacklog(socket *net.TCPListener, backlog int) error {
 func (s *server) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { s.socket.Close() })
 	defer stop()
+	var failures acceptFailures // out of descriptors, most likely
 	for ctx.Err() == nil {
 		socket, err := s.socket.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				break
 			}
-			// Out of descriptors, most likely: connections that end will free some.
-			s.log.Warn("cannot accept a connection", zap.Error(err))
+			failures.failed(s.log, s.listener, s.clock.Now(), err)
 			select {
-			case <-s.clock.After(100 * time.Millisecond):
+			case <-s.clock.After(acceptPause):
 			case <-ctx.Done():
 			}
 			continue
 		}
+		failures.over(s.log, s.listener, s.clock.Now())
 		s.accept(ctx, socket)
 	}
 	s.conns.Wait()

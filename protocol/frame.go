@@ -11,6 +11,19 @@ import (
 // look like.
 var ErrFrameSize = errors.New("invalid frame size")
 
+// FrameSizeError is an ErrFrameSize with the bytes that stand where the size should.
+type FrameSizeError struct {
+	Head  [4]byte
+	Limit int // bytes
+}
+
+func (e *FrameSizeError) Error() string {
+	return fmt.Sprintf("%v: %d bytes (the limit is %d)", ErrFrameSize, int32(binary.BigEndian.Uint32(e.Head[:])), e.Limit)
+}
+
+// Unwrap makes errors.Is(err, ErrFrameSize) work.
+func (e *FrameSizeError) Unwrap() error { return ErrFrameSize }
+
 // FrameReader cuts a stream into frames (i32 size, then that many bytes). It reads ahead into one linear buffer and
 // hands out frames in place: a frame is valid until the next call of Next. Frames that have arrived together cost one
 // read. Between frames it holds no buffer while it waits, if the stream is a BorrowingReader.
@@ -49,7 +62,7 @@ func (f *FrameReader) Next() ([]byte, error) {
 	}
 	size := int(int32(binary.BigEndian.Uint32(f.buf[f.r:])))
 	if size < 0 || size > f.limit {
-		return nil, fmt.Errorf("%w: %d bytes (the limit is %d)", ErrFrameSize, size, f.limit)
+		return nil, &FrameSizeError{Head: [4]byte(f.buf[f.r:]), Limit: f.limit}
 	}
 	if f.admit != nil {
 		if err := f.admit(size); err != nil {

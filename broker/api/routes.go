@@ -31,6 +31,11 @@ type Route struct {
 // Flexible says whether a version of the API has tagged fields.
 func (r *Route) Flexible(version int16) bool { return version >= r.flexibleFrom }
 
+// Converts says that an answer at a version may hold records in memory, which old consumers get converted.
+func (r *Route) Converts(version int16) bool {
+	return r.Key == (*kmsg.FetchRequest)(nil).Key() && version < 4
+}
+
 // Weigh counts the elements of a request's arrays, if the body has from bytes or more, before they are decoded. An error
 // means that there are too many, that the body is too large for its API, or that it is not one of that version.
 func (r *Route) Weigh(version int16, body []byte, from int) (elements int, err error) {
