@@ -21,6 +21,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add(append(legacy, two...), make([]byte, 16), []byte{1}, []byte{2}, true)
 	f.Add(append([]byte(two), make([]byte, 200)...), []byte{}, []byte{}, []byte{}, false)
 	f.Add(append([]byte(two), 0, 0, 0), []byte{0xff}, []byte("rubbish"), []byte{}, true)
+	// A position before the file, in an index that a clean stop left: the broker did not start.
+	f.Add([]byte("0"), []byte("0000\xb8000"), []byte{}, []byte{}, true)
+	f.Add([]byte(two), []byte("\x00\x00\x00\x01\xb8000"), []byte{}, []byte{}, true)
 	f.Fuzz(func(t *testing.T, log, idx, times, snap []byte, clean bool) {
 		b := newBench(t)
 		must(t, b.mem.MkdirAll("/data/t-0"))

@@ -116,6 +116,7 @@ var windows = sync.Pool{New: func() any { return new([window]byte) }}
 // walk calls f for the header of every entry from a batch boundary on, up to the byte at to, until f returns false. A
 // sealed segment is walked in its mapping, an active one by reads.
 func (s *segment) walk(from, to int64, f func(e entry) bool) error {
+	from = max(from, 0) // an index that has nothing to do with the file may name any place
 	if from >= to {
 		return nil
 	}
