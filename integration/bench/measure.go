@@ -160,6 +160,11 @@ func (b *bench) all(ctx context.Context) error {
 		}
 		s.note("resident memory under load", float64(u.PeakRSS)/1e6)
 	}
+	for _, s := range b.sides {
+		if err := b.groups(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.kind, err)
+		}
+	}
 	return nil
 }
 

@@ -11,26 +11,31 @@ import (
 
 // options are the flags of all kinds of load; each uses some.
 type options struct {
-	addr     string
-	pid      int
-	topic    string
-	duration time.Duration
-	bytes    int64
-	conns    int
-	inFlight int
-	batch    int
-	record   int
-	acks     int
-	max      int
-	rate     int
-	json     bool
-	command  []string
+	addr       string
+	pid        int
+	topic      string
+	duration   time.Duration
+	bytes      int64
+	count      int64
+	conns      int
+	inFlight   int
+	batch      int
+	record     int
+	acks       int
+	max        int
+	rate       int
+	partitions int
+	groups     int
+	members    int
+	rounds     int
+	json       bool
+	command    []string
 }
 
 func main() {
-	kinds := map[string]func(*options) (*result, error){"produce": produce, "fetch": fetch, "pace": pace, "bare": serveBare, "start": start}
+	kinds := map[string]func(*options) (*result, error){"produce": produce, "fetch": fetch, "pace": pace, "bare": serveBare, "commit": commit, "coordinate": coordinate, "rebalance": rebalance, "start": start}
 	if len(os.Args) < 2 || kinds[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load produce|fetch|pace|bare|start [flags]")
+		fmt.Fprintln(os.Stderr, "usage: load produce|fetch|pace|commit|coordinate|rebalance|bare|start [flags]")
 		os.Exit(2)
 	}
 	kind := os.Args[1]
@@ -48,6 +53,11 @@ func main() {
 	flags.IntVar(&o.acks, "acks", -1, "acks: -1 or 1")
 	flags.IntVar(&o.max, "max", 1<<20, "fetch: max bytes of a request")
 	flags.IntVar(&o.rate, "rate", 1000, "pace: records a second")
+	flags.IntVar(&o.partitions, "partitions", 10, "commit: partitions in each commit")
+	flags.IntVar(&o.groups, "groups", 0, "commit, coordinate: groups, at least one a connection")
+	flags.Int64Var(&o.count, "count", 0, "commit: stop after so many requests")
+	flags.IntVar(&o.members, "members", 100, "rebalance: members of the group")
+	flags.IntVar(&o.rounds, "rounds", 20, "rebalance: how many are measured")
 	flags.BoolVar(&o.json, "json", false, "print one line of JSON")
 	_ = flags.Parse(os.Args[2:])
 	o.command = flags.Args()
