@@ -25,6 +25,8 @@ type draft struct {
 	target      map[string]assign.Set      // as members
 	regexes     map[string][]string        // as members
 	owned       struct{ members, target, regexes bool }
+	// hashed and resolved say that the topics, and the regular expressions, were held against the image.
+	hashed, resolved bool
 	// successor is the new id of a static member that came back, by its old one.
 	successor map[string]string
 }

@@ -61,7 +61,7 @@ func (m *machine) fence(g *group, ids ...string) *refused {
 			}
 		}
 	}
-	d.setEpoch(m.topicsHash(d.image, subscribed(d.members, d.regexes)))
+	d.setEpoch(m.draftHash(d))
 	return m.conclude(g, d)
 }
 

@@ -35,7 +35,7 @@ func (m *machine) startSessions(g *group) {
 	for _, id := range g.consumer.ids() {
 		mb := g.consumer.members[id]
 		m.expectConsumer(g, id, m.sessionOf(g, mb))
-		if mb.classic == nil && mb.state == memberUnrevoked {
+		if mb.classic == nil && mb.state == memberUnrevoked && mb.epoch != leavingForAWhile {
 			m.awaitRevocation(g, mb)
 		}
 	}

@@ -44,10 +44,15 @@ func (m *machine) refresh(d *draft, changed bool) {
 	if !changed && d.base.seen == d.image {
 		return
 	}
-	hash := m.topicsHash(d.image, subscribed(d.members, d.regexes))
-	if changed || hash != d.hash {
+	if hash := m.draftHash(d); changed || hash != d.hash {
 		d.setEpoch(hash)
 	}
+}
+
+// draftHash sums up the topics of a draft.
+func (m *machine) draftHash(d *draft) int64 {
+	d.hashed = true
+	return m.topicsHash(d.image, subscribed(d.members, d.regexes))
 }
 
 // resolve finds the topics that the members' regular expressions match: those of new ones at once, of others when there is a new
@@ -66,6 +71,7 @@ func (m *machine) resolve(d *draft) (changed bool) {
 		}
 	}
 	again := d.base.resolved != d.image && (d.base.resolved == nil || m.host.Now().Sub(d.base.resolvedAt) >= regexPause)
+	d.resolved = again
 	for _, regex := range slices.Sorted(maps.Keys(used)) {
 		was, known := d.regexes[regex]
 		if known && !again {
@@ -93,8 +99,10 @@ func (m *machine) looked(g *group, d *draft) {
 	if c == nil {
 		return
 	}
-	c.seen = d.image
-	if c.resolved != d.image && (c.resolved == nil || m.host.Now().Sub(c.resolvedAt) >= regexPause) {
+	if d.hashed {
+		c.seen = d.image
+	}
+	if d.resolved {
 		c.resolved, c.resolvedAt = d.image, m.host.Now()
 	}
 }
