@@ -46,8 +46,10 @@ func (d *logDir) writeHighWatermarks() error {
 func recoveryPoint(l *Log) (int64, bool) { return l.RecoveryPoint(), true }
 func highWatermark(l *Log) (int64, bool) { return l.HighWatermark(), true }
 
-// logStart is only noted where the files do not say it.
-func logStart(l *Log) (int64, bool) { return l.Start(), l.Start() > l.list()[0].base }
+// logStart is only noted where the files do not say it, or do not say it durably.
+func logStart(l *Log) (int64, bool) {
+	return l.Start(), l.nameless.Load() || l.Start() > l.list()[0].base
+}
 
 // writeAll replaces all three; then they list no deleted replica any more.
 func (d *logDir) writeAll() error {

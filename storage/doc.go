@@ -69,6 +69,32 @@
 // A failed write or sync takes the log offline for good (DiskError): what the page cache holds then is anybody's guess, and
 // a later sync that succeeds would be a lie. The next start recovers from R.
 //
+// # What a crash may take
+//
+// The rules for any instant and any history; TestHistories holds a Manager to them, TestKilledUnderLoad a broker that is
+// killed. When the process dies (kill -9, a panic, no memory), all that was written stays:
+//
+//  1. Every acknowledged record is there, at its offset, with its leader epoch; of a batch under way all or nothing, and
+//     nothing behind it. What a truncation or a deletion that has returned took away is not back.
+//  2. The log start and the high watermark may fall back to what the log dir's checkpoints last said, and are never above
+//     what they were: records that DeleteRecords hid may be back until their segment goes, their leader epochs may not.
+//  3. Producers are known as far as their records are there: a batch that is sent again is found to be a duplicate.
+//  4. A truncation or a deletion under way has happened or not; one that has not may still be undone by a loss of power
+//     before the log's next sync. Its caller asks again.
+//
+// When the machine dies, the same holds but for what was not made durable:
+//
+//  5. A log is what it was up to some batch, and nothing behind. It has at least what lies below its recovery point, what
+//     flush.messages or flush.ms had synced, and what a truncation has kept; so with flush.messages=1 no acknowledged record
+//     is lost. Kafka's default, and ours, is no sync by count or time: then a log may lose what was written since its last
+//     roll, and one that was never synced is gone whole. Its topic id may be lost until the leader tells it.
+//  6. Segments that retention has removed may be back until the next pass; the log start is not below its checkpoint for that.
+//  7. A deletion and a clean stop that have returned are durable, with the log start and the high watermark of that moment.
+//
+// When a disk fails, its log dir is offline until the next start, each of its logs answers KAFKA_STORAGE_ERROR, and nothing is
+// written to it that might hide what it has: the next start on a disk that works finds what rules 1 to 7 say. Other log dirs
+// go on.
+//
 // # Non-obvious
 //
 //   - The position of an offset index entry is where the appended batches start, its offset where they end.

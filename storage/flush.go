@@ -104,6 +104,7 @@ func (l *Log) flush(active bool) error {
 		if err := errors.Join(l.fs.SyncDir(l.dir), l.fs.SyncDir(filepath.Dir(l.dir))); err != nil {
 			return l.fail("sync of directory", err)
 		}
+		l.nameless.Store(false)
 	}
 	if !active {
 		end = list.active().base
@@ -263,6 +264,7 @@ func (l *Log) SetTopicID(id [16]byte) error {
 	}
 	l.topicID.Store(&id)
 	if !l.list().active().onDisk {
+		l.metaOnDisk = false // a file that a crash has left empty does not count
 		return nil
 	}
 	if err := checkpoint.WritePartition(l.fs, filepath.Join(l.dir, checkpoint.PartitionMetadata), id); err != nil {

@@ -130,12 +130,40 @@ func (s *survey) load(ctx context.Context, config func(topic string) Config) err
 		return fmt.Errorf("log dir %s: %w", s.path, err)
 	}
 	s.loaded = true
+	if s.stale() {
+		if err := s.writeAll(); err != nil {
+			return nil //nolint:nilerr // the log dir has failed
+		}
+	}
+	if len(s.doomed) > 0 {
+		// The rename may not be durable yet; what takes the replica's place must not meet it again.
+		if err := m.o.FS.SyncDir(s.path); err != nil {
+			_ = s.fail("sync", err)
+			return nil
+		}
+	}
 	for _, path := range s.doomed {
 		s.janitor.remove(path, 0)
 	}
 	log.Info("loaded logs", zap.Int("logs", len(s.replicas)), zap.Duration("took", m.o.Clock.Now().Sub(began)),
 		zap.Int64("scanned", s.bytes.Load()))
 	return nil
+}
+
+// stale says that the checkpoints speak of a replica that is gone, or promise more of one than is left of it: after another
+// crash they would be believed of what is written in the place of that.
+func (s *survey) stale() bool {
+	for _, o := range []checkpoint.Offsets{s.recoveryPoints, s.logStarts, s.highWatermarks} {
+		for p := range o {
+			if h, ok := s.m.find(p.Topic, p.ID); !ok || h.dir != s.logDir {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(s.m.in(s.logDir), func(h hosted) bool {
+		p := partitionOf(h.log)
+		return h.log.HighWatermark() < s.highWatermarks[p] || h.log.RecoveryPoint() < s.recoveryPoints[p]
+	})
 }
 
 // checkpoints reads what the last run left, and takes the mark of its clean stop away: from now on a crash is a crash.
@@ -208,7 +236,7 @@ func (d *logDir) options(p checkpoint.Partition, c Config) LogOptions {
 		FS: d.m.o.FS, Clock: d.m.o.Clock, Logger: d.m.o.Logger, Files: d.m.files,
 		Dir: filepath.Join(d.path, p.String()), Topic: p.Topic, Partition: p.ID, Config: c,
 		Async: d.queue.put, OnDiskError: d.failed,
-		OnLowered: func() { _ = d.writeRecoveryPoints() }, // a failure takes the log dir offline
+		OnLowered: func() { _ = d.writeAll() }, // a failure takes the log dir offline
 	}
 }
 

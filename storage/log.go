@@ -47,6 +47,10 @@ type Log struct {
 	recovery atomic.Int64 // below it everything is durable
 	flushed  atomic.Int64 // ms; when everything was last durable
 
+	// nameless says that perhaps no durable name of a file says where the log begins, so that the log dir's checkpoint must:
+	// after retention, whose renames a loss of power may undo, and while an empty log that begins above 0 has no file.
+	nameless atomic.Bool
+
 	// undecided says that some transaction is decided by a marker that the high watermark has not passed.
 	undecided atomic.Bool
 

@@ -38,8 +38,9 @@ type LogOptions struct {
 	// OnDiskError is told the first disk error. It may run under the log's locks, so it must not call the log's methods
 	// but Fail, Failed, Dir, Topic and Partition.
 	OnDiskError func(*DiskError)
-	// OnLowered is called after the recovery point went down: the log dir's checkpoint must follow before the log goes
-	// on, or a crash would trust what was written in place of the truncated. It runs under the log's flush lock.
+	// OnLowered is called after the recovery point, the start or the high watermark went down: the log dir's checkpoints must
+	// follow before the log goes on, or a crash would believe them of what was written in place of the truncated. It runs under
+	// the log's flush lock.
 	OnLowered func()
 }
 
@@ -107,6 +108,8 @@ func (ld *loader) load() error {
 		ld.begin(ld.o.LogStart, false)
 		return nil
 	}
+	// The run that was killed may not have made the names durable, the directory's own among them. The next flush does.
+	ld.dirDirty = !ld.o.Clean
 	if ld.topicID.Load() == nil {
 		id, ok, err := checkpoint.ReadPartition(ld.fs, filepath.Join(ld.dir, checkpoint.PartitionMetadata))
 		if err != nil && !errors.Is(err, checkpoint.ErrMalformed) {
@@ -125,6 +128,10 @@ func (ld *loader) load() error {
 		return err
 	}
 	if len(list) == 0 {
+		// What a truncation that was cut short has removed must not be back one day.
+		if err := ld.fs.SyncDir(ld.dir); err != nil {
+			return err
+		}
 		ld.begin(ld.o.LogStart, true)
 		return ld.settleEnd()
 	}
@@ -162,6 +169,7 @@ func (ld *loader) begin(at int64, dir bool) {
 	ld.unstable.Store(Stable)
 	ld.flushed.Store(ld.now())
 	ld.lastSnap = at
+	ld.nameless.Store(at > 0)
 	if !dir {
 		ld.epochs.Clear()
 	}

@@ -58,6 +58,9 @@ func (ld *loader) recover(i int) error {
 	if err := ld.replay(at, base); err != nil {
 		return err
 	}
+	// The epochs from here on come from the batches alone: one that was assigned and lost its batches may be used again, earlier.
+	epochs, dirty := ld.epochs.Entries(), ld.epochsDirty
+	ld.epochs.TruncateFromEnd(base)
 	end := base
 	for ; i < len(list); i++ {
 		s := list[i]
@@ -89,6 +92,7 @@ func (ld *loader) recover(i int) error {
 	}
 	ld.setList(slices.Clip(list[:i]))
 	ld.background = i > 1 && !list[i-2].durable.Load()
+	ld.epochsDirty = dirty || !slices.Equal(epochs, ld.epochs.Entries())
 	ld.end.Store(end)
 	ld.recovery.Store(min(ld.o.RecoveryPoint, end))
 	ld.rebuilt = true
@@ -225,10 +229,10 @@ func (ld *loader) repair(list segments) error {
 		if _, _, err := ld.recoverSegment(s); err != nil {
 			return err
 		}
-		if err := ld.writeIndexes(s); err != nil {
+		// The file too: its cut from the preallocated size may not be durable, and with indexes nobody looks at it again.
+		if err := ld.syncSegment(s, true); err != nil {
 			return err
 		}
-		s.live.Store(nil)
 	}
 	return nil
 }

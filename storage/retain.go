@@ -116,6 +116,8 @@ func (l *Log) remove(why string, due func(s *segment, next int64, last bool) (bo
 		list = l.list()
 	}
 	gone := list[:n]
+	l.nameless.Store(true)
+	l.dirDirty = true // the next flush syncs the names
 	l.logger.Info("retention", zap.Stringer("log", l), zap.String("by", why), zap.Int("segments", n), zap.Int64("start", list[n].base))
 	// The start first, then the list: a reader never finds the start in a segment that is gone.
 	l.raiseStart(list[n].base)

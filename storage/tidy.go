@@ -22,6 +22,10 @@ func (ld *loader) listing() ([]vfs.Info, error) {
 	if err != nil || !changed {
 		return slices.Clip(append([]vfs.Info{}, infos...)), err
 	}
+	// A truncation that was cut short, or a swap, must not be undone behind what is written from now on.
+	if err := ld.fs.SyncDir(ld.dir); err != nil {
+		return nil, err
+	}
 	return ld.fs.ReadDir(ld.dir)
 }
 

@@ -54,7 +54,7 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 		return false, err
 	}
 	end := cut.end
-	lowered = l.recovery.Load() > end
+	lowered = max(l.recovery.Load(), l.start.Load(), l.hw.Load()) > end
 	l.lower(end)
 	l.setList(append(slices.Clone(list[:i]), cut.segment))
 	s.dead.Store(true)
@@ -71,6 +71,13 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 			if err := l.syncSegment(before, true); err != nil {
 				return lowered, err
 			}
+		}
+	}
+	// What lies behind must be gone before the cut is durable: a start would take what is missing between the two for the
+	// work of the cleaner.
+	if i+1 < len(list) {
+		if err := l.syncNames(); err != nil {
+			return lowered, err
 		}
 	}
 	if err := cut.finish(); err != nil {
@@ -200,19 +207,20 @@ func (l *Log) truncateFully(at int64) error {
 	l.producers.Clear()
 	l.lastMarker = -1
 	l.settle()
-	if l.epochs.Clear() && existed {
+	forgotten := l.epochs.Clear()
+	// Only the name of a file says where an empty log is.
+	if !existed && at <= 0 {
+		return nil
+	}
+	if err := l.materialise(s); err != nil {
+		return err
+	}
+	if forgotten {
 		if err := l.writeEpochs(); err != nil {
 			return err
 		}
 	}
-	// Only the name of a file says where an empty log is.
-	if existed || at > 0 {
-		if err := l.materialise(s); err != nil {
-			return err
-		}
-		return l.syncNames()
-	}
-	return nil
+	return l.syncNames()
 }
 
 // writeEpochs replaces the leader epoch checkpoint at once: after a truncation its old entries are wrong, not just old.
