@@ -4,10 +4,8 @@ package integration
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -658,30 +656,4 @@ func outcomes(by map[string]string, records func(codec string) int) string {
 		}
 	}
 	return strings.Join(good, ", ") + strings.Join(bad, "")
-}
-
-// inCompatibility holds a part of docs/COMPATIBILITY.md, between marks with its name, to what a test has found out, or writes it there.
-func inCompatibility(t *testing.T, part, text string) {
-	t.Helper()
-	path := filepath.Join(peers.Root(), "docs", "COMPATIBILITY.md")
-	doc := string(readFile(t, path))
-	begin, end := "<!-- "+part+": ", "<!-- end of "+part+" -->"
-	before, rest, found := strings.Cut(doc, begin)
-	head, rest, foundHead := strings.Cut(rest, "-->\n")
-	old, after, foundEnd := strings.Cut(rest, end)
-	if !found || !foundHead || !foundEnd {
-		t.Fatal(errors.New("docs/COMPATIBILITY.md has no part " + part))
-	}
-	text = "\n" + strings.TrimSpace(text) + "\n\n"
-	if old == text {
-		return
-	}
-	if os.Getenv("BARNABAS_WRITE_COMPATIBILITY") == "" {
-		theirs, ours, _ := firstDifference(old, text)
-		t.Errorf("docs/COMPATIBILITY.md, part %s, says\n  %s\nand what came out is\n  %s\n(BARNABAS_WRITE_COMPATIBILITY=1 writes it)", part, theirs, ours)
-		return
-	}
-	if err := os.WriteFile(path, []byte(before+begin+head+"-->\n"+text+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
