@@ -1,6 +1,7 @@
 package group
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,7 +26,8 @@ func (p Migration) upgrades() bool   { return p == MigrationUpgrade || p == Migr
 func (p Migration) downgrades() bool { return p == MigrationDowngrade || p == MigrationBidirectional }
 
 // upgrade drafts the consumer group that a classic group becomes when somebody of the consumer protocol joins. Its members go on
-// with the partitions that their leader has given them, in an epoch that is their generation.
+// with the partitions that their leader has given them, in an epoch that is their generation. Where a rebalance is under way that
+// may be nothing yet; then they go on with what they have said that they kept for it.
 func (m *machine) upgrade(g *group) (*draft, *refused) {
 	no := func(why string) (*draft, *refused) {
 		m.log.Info("group: cannot become a consumer group", zap.String("group", g.id), zap.String("why", why))
@@ -44,7 +46,7 @@ func (m *machine) upgrade(g *group) (*draft, *refused) {
 		protocol = *g.protocol
 	}
 	d := m.draft(g.id, newConsumerGroup())
-	base := newConsumerGroup()
+	base, kept := newConsumerGroup(), map[string][]assign.Partition{}
 	for _, old := range g.members {
 		said, ok := readSubscription(old.metadata(protocol))
 		target, custom, ok2 := readAssignment(d.image, old.assignment)
@@ -66,8 +68,21 @@ func (m *machine) upgrade(g *group) (*draft, *refused) {
 				mb.assigned[p] = g.generation
 			}
 		}
-		base.target[mb.id] = keys(mb.assigned)
 		base.put(mb)
+		kept[mb.id] = ownedPartitions(d.image, said)
+	}
+	for _, id := range base.ids() {
+		mb := *base.members[id]
+		if len(mb.assigned) == 0 {
+			mb.assigned = holding{}
+			for _, p := range kept[id] {
+				if _, taken := base.owners[p]; !taken {
+					mb.assigned[p] = g.generation
+				}
+			}
+			base.put(&mb)
+		}
+		base.target[id] = keys(mb.assigned)
 	}
 	base.epoch, base.targetEpoch = g.generation, g.generation
 	base.hash = m.topicsHash(d.image, subscribed(base.members, nil))
@@ -148,15 +163,19 @@ func (m *machine) downgradeByJoin(g *group, d *draft, mb, replaced *consumerMemb
 }
 
 // becomeClassic writes a classic group in place of a consumer group, without those who go, and with a member that takes over what
-// the target assignment gives to another. The generation is the group's epoch.
+// another has. The generation is the group's epoch. The assignments are what the members have, not what the target assignment
+// gives them (which Kafka records): until they have joined again they go on with it, and if the group becomes a consumer group
+// before that, nobody else must get it.
 func (m *machine) becomeClassic(g *group, going []string, comes *consumerMember, inPlaceOf string) (*group, *refused) {
 	c, image := g.consumer, m.o.image()
 	scratch := newGroup(g.id, m.now())
 	scratch.generation = c.epoch
 	protocols := map[string][]Protocol{}
-	target := map[string]assign.Set{}
+	held := map[string]holding{}
 	add := func(mb *consumerMember, id string) {
-		protocols[mb.id], target[mb.id] = mb.classic.protocols, c.target[id]
+		has := maps.Clone(c.members[id].assigned)
+		maps.Copy(has, c.members[id].revoking)
+		protocols[mb.id], held[mb.id] = mb.classic.protocols, has
 		scratch.add(&member{id: mb.id, instance: mb.instance, client: mb.client, rebalanceTimeout: mb.rebalanceTimeout,
 			sessionTimeout: mb.classic.sessionTimeout, protocols: mb.classic.protocols}, consumerType)
 	}
@@ -172,7 +191,7 @@ func (m *machine) becomeClassic(g *group, going []string, comes *consumerMember,
 	scratch.protocol = &protocol
 	assignments := map[string][]byte{}
 	for _, mb := range scratch.members {
-		assignments[mb.id] = assignmentBytes(image, target[mb.id].Sorted(), mb.metadata(protocol))
+		assignments[mb.id] = assignmentBytes(image, held[mb.id].sorted(), mb.metadata(protocol))
 	}
 	records := append(c.tombstones(g.id), runtime.Record{Key: groupKey(g.id), Value: groupValue(scratch, assignments)})
 	if err := m.host.Write(commitKind, records...); err != nil {
