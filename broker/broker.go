@@ -4,12 +4,12 @@
 // It owns the order of start and stop, connections, this broker's registration and its picture of the cluster (Images).
 // It must never decide what a room decides: who leads, what is committed, how a group assigns.
 //
-// Order of start: log dirs are locked, the store is opened and tells the cluster's id and the settings, the logs are
-// loaded, the broker registers and hears from the controller, and only then are requests answered. A port is bound
-// before the broker registers under it, though nobody is served yet. The order of stop is the reverse; the store's
+// Order of start: log dirs are locked, the store is opened and tells the cluster's id and the settings, the listeners are
+// bound, since they may be among those settings, the logs are loaded, the broker registers and hears from the controller, and
+// only then are requests answered. The order of stop is the reverse; the store's
 // session ends last, when the logs are closed.
 //
-// Locks: Images.mu -> Partition.mu; Images.mu -> settingsWatch.mu -> topics.changes -> the partitions' own; crowd.mu,
+// Locks: settingsWatch.mu -> config's -> listeners.mu -> crowd.mu, server.mu; Images.mu -> Partition.mu; Images.mu -> settingsWatch.mu -> topics.changes -> the partitions' own; crowd.mu,
 // requestMemory.mu, topics.mu and conn.mu are leaves.
 //
 // Non-obvious:
@@ -81,20 +81,20 @@ type Broker struct {
 
 	topics       *topics
 	watch        *settingsWatch
+	told         map[string]map[string]string // settings of broker entities by name, as applied last; guarded by settingsWatch.mu
 	partitions   *replication.Manager
 	images       *Images
 	registration *registration
 	controller   *controller.Controller
 	admin        *controller.Admin
 	groups       *group.Coordinator
-	servers      []*server
 	crowd        *crowd
+	listeners    *listeners
 
 	ctx    context.Context // ends when the broker stops
 	cancel context.CancelFunc
 	// serving ends before ctx: no connection is served any more.
 	stopServing context.CancelFunc
-	serving     sync.WaitGroup
 	running     sync.WaitGroup // registration, controller, watch of the settings
 
 	// started is closed when start has returned: what it makes is not touched from elsewhere before. giveUp ends a start
@@ -134,9 +134,14 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	return b, nil
 }
 
-// Addr is the address of the first listener, as "127.0.0.1:9092".
+// Addr is the address of the first listener, as "127.0.0.1:9092"; "" when none is bound.
 func (b *Broker) Addr() string {
-	a := b.servers[0].socket.Addr().(*net.TCPAddr)
+	servers := b.listeners.all()
+	if len(servers) == 0 {
+		return "" // of those that there are to be, none could be bound when they changed
+	}
+	socket, _ := servers[0].listening()
+	a := socket.Addr().(*net.TCPAddr)
 	host := a.IP.String()
 	if a.IP.IsUnspecified() {
 		host = "localhost"
@@ -150,9 +155,11 @@ func (b *Broker) ClusterID() string { return b.clusterID }
 
 // Listeners are the addresses listened on, as PLAINTEXT://127.0.0.1:9092, and Folders the log dirs.
 func (b *Broker) Listeners() []string {
-	out := make([]string, len(b.servers))
-	for i, s := range b.servers {
-		out[i] = s.listener + "://" + s.socket.Addr().String()
+	servers := b.listeners.all()
+	out := make([]string, len(servers))
+	for i, s := range servers {
+		socket, _ := s.listening()
+		out[i] = s.listener + "://" + socket.Addr().String()
 	}
 	return out
 }
@@ -198,10 +205,9 @@ func (b *Broker) shutDown(ctx context.Context) error {
 	var errs []error
 	if b.stopServing != nil {
 		b.stopServing()
-		b.serving.Wait()
 	}
-	for _, s := range b.servers {
-		s.socket.Close()
+	if b.listeners != nil {
+		b.listeners.close()
 	}
 	if b.groups != nil {
 		b.groups.Close()

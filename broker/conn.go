@@ -70,6 +70,8 @@ type conn struct {
 	// readAt and wroteAt are when the connection last turned to reading, to the second, and when it wrote (Unix nanoseconds),
 	// while it has an idle time.
 	readAt, wroteAt atomic.Int64
+
+	retired atomic.Bool // no more is read than has come; set by retire
 }
 
 type owedReply struct {
@@ -151,13 +153,16 @@ func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int
 func (c *conn) serve() {
 	ctx, cancel := c.ctx, c.cancel
 	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
+	if c.server.removal != nil {
+		defer context.AfterFunc(c.server.removal, c.retire)()
+	}
 	var writer sync.WaitGroup
 	for {
 		frame, err := c.frames.Next()
 		if err != nil {
 			c.giveBack()
 			c.logEnd(err)
-			if !errors.Is(err, protocol.ErrFrameSize) || c.flush() != nil {
+			if !errors.Is(err, protocol.ErrFrameSize) && !c.retired.Load() || c.flush() != nil {
 				cancel()
 			}
 			break
@@ -194,6 +199,14 @@ func (c *conn) serve() {
 	c.mu.Lock()
 	c.out.Reset()
 	c.mu.Unlock()
+}
+
+// retire has the connection end once it has written the answers that it owes.
+func (c *conn) retire() {
+	c.retired.Store(true)
+	if tcp, ok := c.socket.(*net.TCPConn); ok {
+		_ = tcp.CloseRead()
+	}
 }
 
 // handle answers one request: at once where it can, else with a reply that waits for the writer; alone says that it must be

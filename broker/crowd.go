@@ -37,6 +37,8 @@ func (l *crowdLimits) of(listener string) config.ListenerLimits {
 type crowd struct {
 	clock       clock.Clock
 	interBroker string // the name of the listener between brokers
+	windows     int    // quota.window.num, each of which is as long as window
+	window      time.Duration
 
 	mu     sync.Mutex // guards all below
 	limits crowdLimits
@@ -62,17 +64,37 @@ type guest struct {
 	lastUsed func() int64
 	leave    func()
 
-	leaving bool // guarded by crowd.mu
+	// Guarded by crowd.mu.
+	hall    *hall // where it has come in; its listener may have another one by now
+	leaving bool
 }
 
 // newCrowd is without connections. windows and window are quota.window.num and quota.window.size.seconds.
 func newCrowd(c clock.Clock, interBroker string, windows int, window time.Duration, limits crowdLimits) *crowd {
-	cr := &crowd{clock: c, interBroker: interBroker, limits: limits, guests: map[*guest]struct{}{}, perIP: map[netip.Addr]int{}, halls: map[string]*hall{}}
+	cr := &crowd{clock: c, interBroker: interBroker, windows: windows, window: window, limits: limits, guests: map[*guest]struct{}{}, perIP: map[netip.Addr]int{}, halls: map[string]*hall{}}
 	cr.rate = newCreationRate(windows, window)
 	for name := range limits.listeners {
-		cr.halls[name] = &hall{rate: newCreationRate(windows, window)}
+		cr.openHall(name)
 	}
 	return cr
+}
+
+// openHall makes room for the connections of a listener, if there is none yet.
+func (c *crowd) openHall(listener string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.halls[listener] == nil {
+		c.halls[listener] = &hall{rate: newCreationRate(c.windows, c.window)}
+	}
+}
+
+// closeHall lets nobody in any more through a listener. Who is in is still counted until they leave, but for a limit of a new
+// listener of that name.
+func (c *crowd) closeHall(listener string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.halls, listener)
+	c.wake()
 }
 
 // set changes the limits. Connections that are there stay, unless the broker has more than max.connections now: then those
@@ -88,12 +110,18 @@ func (c *crowd) set(limits crowdLimits) {
 // errCrowdedAddress is a connection from an address that has enough of them.
 var errCrowdedAddress = errors.New("too many connections from this address (max.connections.per.ip)")
 
-// enter counts a connection in once it may, for which it waits. The error is errCrowdedAddress, or the context's when that
-// ends. Who has come in must leave.
+// errNoListener is a connection of a listener that was removed before it could come in.
+var errNoListener = errors.New("the listener has been removed")
+
+// enter counts a connection in once it may, for which it waits. The error is errCrowdedAddress, errNoListener, or the
+// context's when that ends. Who has come in must leave.
 func (c *crowd) enter(ctx context.Context, g *guest) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.halls[g.listener]
+	if h == nil {
+		return errNoListener
+	}
 	now := clock.Millis(c.clock)
 	delay := h.rate.record(now, c.limits.of(g.listener).MaxConnectionCreationRate)
 	if !c.protected(g.listener) {
@@ -103,7 +131,7 @@ func (c *crowd) enter(ctx context.Context, g *guest) error {
 	if delay > 0 {
 		due = c.clock.After(time.Duration(delay) * time.Millisecond)
 	}
-	for due != nil || !c.hasRoom(g.listener) {
+	for due != nil || !c.hasRoom(g.listener, h) {
 		if c.change == nil {
 			c.change = make(chan struct{})
 		}
@@ -128,6 +156,7 @@ func (c *crowd) enter(ctx context.Context, g *guest) error {
 		return errCrowdedAddress
 	}
 	h.now++
+	g.hall = h
 	c.perIP[g.from]++
 	c.guests[g] = struct{}{}
 	c.makeRoom()
@@ -139,7 +168,7 @@ func (c *crowd) exit(g *guest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.guests, g)
-	c.halls[g.listener].now--
+	g.hall.now--
 	if c.perIP[g.from]--; c.perIP[g.from] <= 0 {
 		delete(c.perIP, g.from)
 	}
@@ -151,8 +180,8 @@ func (c *crowd) protected(listener string) bool {
 	return listener == c.interBroker && len(c.halls) > 1
 }
 
-func (c *crowd) hasRoom(listener string) bool {
-	if c.halls[listener].now >= c.limits.of(listener).MaxConnections {
+func (c *crowd) hasRoom(listener string, h *hall) bool {
+	if h.now >= c.limits.of(listener).MaxConnections {
 		return false
 	}
 	return c.protected(listener) || len(c.guests) < c.limits.max

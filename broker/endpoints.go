@@ -24,10 +24,8 @@ func (b *Broker) endpoints(c *config.Broker) ([]store.Endpoint, error) {
 			}
 			e.Host = host
 		}
-		for _, s := range b.servers {
-			if e.Port == 0 && s.listener == l.Name {
-				e.Port = int32(s.socket.Addr().(*net.TCPAddr).Port)
-			}
+		if e.Port == 0 {
+			e.Port = int32(b.listeners.port(l.Name))
 		}
 		out = append(out, e)
 	}

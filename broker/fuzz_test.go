@@ -28,7 +28,7 @@ func FuzzRequest(f *testing.F) {
 			f.Error(err)
 		}
 	})
-	routes := b.servers[0].routes
+	routes := b.listeners.all()[0].routes
 	for _, r := range routes.All() {
 		for v := range r.Max + 1 {
 			req := kmsg.RequestForKey(r.Key)

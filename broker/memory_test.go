@@ -76,7 +76,7 @@ func TestManyElementsCostWhatTheyAreSaidTo(t *testing.T) {
 	// What is allocated in all, garbage too, is more than what is there at a time.
 	const many = 50_000
 	const most = 3 * many * api.ElementCost
-	for _, r := range b.servers[0].routes.All() {
+	for _, r := range b.listeners.all()[0].routes.All() {
 		req := kmsg.RequestForKey(r.Key)
 		req.SetVersion(r.Max)
 		seen := map[int]bool{}

@@ -134,7 +134,7 @@ func (r *registration) register(ctx context.Context, session int64) error {
 	if !slices.Contains(r.mine, session) {
 		r.mine = append(r.mine, session)
 	}
-	if err := r.checkEndpoints(ctx); err != nil {
+	if err := r.checkEndpoints(ctx, r.info.Endpoints); err != nil {
 		return err
 	}
 	path := store.BrokerPath(r.o.ID)
@@ -220,7 +220,7 @@ func (r *registration) inUse(owner int64) error {
 }
 
 // checkEndpoints refuses endpoints that another broker has registered.
-func (r *registration) checkEndpoints(ctx context.Context) error {
+func (r *registration) checkEndpoints(ctx context.Context, endpoints []store.Endpoint) error {
 	names, _, err := r.o.Store.Children(ctx, store.BrokerIDsPath)
 	if err != nil {
 		return fmt.Errorf("registering broker %d: %w", r.o.ID, err)
@@ -241,7 +241,7 @@ func (r *registration) checkEndpoints(ctx context.Context) error {
 			continue // the controller says so
 		}
 		for _, e := range other.Endpoints {
-			for _, own := range r.info.Endpoints {
+			for _, own := range endpoints {
 				if own.Host == e.Host && own.Port == e.Port {
 					return fmt.Errorf("configured end points %s:%d in advertised listeners are already registered by broker %s", e.Host, e.Port, name)
 				}
@@ -251,13 +251,27 @@ func (r *registration) checkEndpoints(ctx context.Context) error {
 	return nil
 }
 
-// Update replaces the endpoints, after advertised.listeners has changed.
+// Endpoints are what is registered, or will be at the next registration.
+func (r *registration) Endpoints() []store.Endpoint {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.info.Endpoints
+}
+
+// Update replaces the endpoints, after listeners have changed. Those that another broker has registered are refused. A
+// broker that is not registered now will be with these.
 func (r *registration) Update(ctx context.Context, endpoints []store.Endpoint) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if slices.Equal(r.info.Endpoints, endpoints) {
+		return nil
+	}
+	if err := r.checkEndpoints(ctx, endpoints); err != nil {
+		return err
+	}
 	r.info.Endpoints = endpoints
 	r.info.Timestamp = clock.Millis(r.o.Clock)
-	if _, err := r.o.Store.Set(ctx, store.BrokerPath(r.o.ID), store.EncodeBroker(r.info), store.AnyVersion); err != nil {
+	if _, err := r.o.Store.Set(ctx, store.BrokerPath(r.o.ID), store.EncodeBroker(r.info), store.AnyVersion); err != nil && !errors.Is(err, store.ErrNoNode) {
 		return fmt.Errorf("registration of broker %d: %w", r.o.ID, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"barnabas/broker/api"
+	"barnabas/broker/config"
 	"barnabas/storage/clock"
 )
 
@@ -38,7 +39,8 @@ func (l limits) size(c *net.TCPConn) {
 
 // server accepts connections on one listener and runs them.
 type server struct {
-	listener string // its name, as PLAINTEXT
+	listener string          // its name, as PLAINTEXT
+	at       config.Listener // what the settings say of it; guarded by listeners.mu
 	routes   *api.Routes
 	limits   limits
 	crowd    *crowd
@@ -46,8 +48,14 @@ type server struct {
 	clock    clock.Clock
 	log      *zap.Logger
 
+	conns sync.WaitGroup
+	// removal ends when the listener is taken away while the broker goes on; nil for one that never is.
+	removal context.Context
+	remove  context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
 	socket net.Listener
-	conns  sync.WaitGroup
+	moving chan struct{} // closed by rebind; nil while the socket is bound
 }
 
 var connectionIDs atomic.Uint64
@@ -81,39 +89,106 @@ func setBacklog(socket *net.TCPListener, backlog int) error {
 	return failed
 }
 
-// run accepts until the context ends, then waits for the connections to end.
+// run accepts until the context ends or the listener is removed, then waits for the connections to end.
 func (s *server) run(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { s.socket.Close() })
+	accepting, stop := context.WithCancel(ctx)
 	defer stop()
+	if s.removal != nil {
+		defer context.AfterFunc(s.removal, stop)()
+	}
+	defer context.AfterFunc(accepting, s.close)()
+	serving, end := context.WithCancel(ctx)
+	defer end()
 	var failures acceptFailures // out of descriptors, most likely
-	for ctx.Err() == nil {
-		socket, err := s.socket.Accept()
+	for accepting.Err() == nil {
+		listening, moving := s.listening()
+		if moving != nil {
+			select {
+			case <-moving:
+			case <-accepting.Done():
+			}
+			continue
+		}
+		socket, err := listening.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
-				break
+				if now, moving := s.listening(); moving == nil && now == listening {
+					break
+				}
+				continue
 			}
 			failures.failed(s.log, s.listener, s.clock.Now(), err)
 			select {
 			case <-s.clock.After(acceptPause):
-			case <-ctx.Done():
+			case <-accepting.Done():
 			}
 			continue
 		}
 		failures.over(s.log, s.listener, s.clock.Now())
-		s.accept(ctx, socket)
+		s.accept(accepting, serving, socket)
 	}
-	s.conns.Wait()
+	gone := make(chan struct{})
+	go func() {
+		s.conns.Wait()
+		close(gone)
+	}()
+	if ctx.Err() == nil {
+		select {
+		case <-gone:
+		case <-s.clock.After(removalGrace):
+		case <-ctx.Done():
+		}
+		end()
+	}
+	<-gone
 }
 
-// accept runs a connection once it may come in; until then no other of the listener is accepted.
-func (s *server) accept(ctx context.Context, socket net.Conn) {
+// listening is the socket, or what to wait for where the listener is between two.
+func (s *server) listening() (socket net.Listener, moving <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.socket, s.moving
+}
+
+// port is the port that is bound, or was last.
+func (s *server) port() int {
+	socket, _ := s.listening()
+	return socket.Addr().(*net.TCPAddr).Port
+}
+
+// close lets go of the socket.
+func (s *server) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.socket.Close()
+}
+
+// unbind lets go of the socket until rebind gives another.
+func (s *server) unbind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moving = make(chan struct{})
+	s.socket.Close()
+}
+
+func (s *server) rebind(socket net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.socket = socket
+	close(s.moving)
+	s.moving = nil
+}
+
+// accept runs a connection once it may come in, for which it waits as long as the first context goes on; until then no other
+// of the listener is accepted. The second is that of the connection.
+func (s *server) accept(waiting, ctx context.Context, socket net.Conn) {
 	c := newConn(ctx, s, socket, connectionIDs.Add(1))
 	g := &guest{listener: s.listener, from: c.client.Client, lastUsed: c.lastUsed, leave: func() {
 		s.log.Info("connection closed: too many (max.connections)", zap.String("listener", s.listener), zap.Stringer("client", c.client.Client))
 		c.cancel()
 	}}
-	if err := s.crowd.enter(ctx, g); err != nil {
-		if ctx.Err() == nil {
+	if err := s.crowd.enter(waiting, g); err != nil {
+		if waiting.Err() == nil {
 			s.log.Info("connection refused", zap.Stringer("client", g.from), zap.Error(err))
 		}
 		c.cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,7 @@ const registrationMargin = 5 * time.Second
 // start does the steps of the package comment in order. What it has begun, shutDown ends.
 func (b *Broker) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		b.openDirs, b.bind, b.openStore, b.identify, b.loadSettings, b.loadLogs, b.joinCluster,
+		b.openDirs, b.openStore, b.identify, b.loadSettings, b.bind, b.loadLogs, b.joinCluster,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -45,9 +46,7 @@ func (b *Broker) start(ctx context.Context) error {
 	b.logs.Start()
 	serving, stop := context.WithCancel(b.ctx)
 	b.stopServing = stop
-	for _, s := range b.servers {
-		b.serving.Go(func() { s.run(serving) })
-	}
+	b.listeners.start(serving)
 	return nil
 }
 
@@ -84,7 +83,8 @@ func flushCheck(c *config.Broker) time.Duration {
 	return milliseconds(c.LogFlushSchedulerIntervalMs)
 }
 
-// bind opens the listeners, which nobody accepts on yet.
+// bind opens the listeners, which nobody accepts on yet: those of the settings that were changed while the broker ran, where
+// there are such.
 func (b *Broker) bind(context.Context) error {
 	c := b.settings.Broker()
 	limits, err := crowdLimitsOf(c)
@@ -98,22 +98,25 @@ func (b *Broker) bind(context.Context) error {
 	if _, given := b.settings.Static().Given("socket.listen.backlog.size"); given {
 		backlog = c.SocketListenBacklogSize
 	}
-	for _, l := range c.Listeners {
-		if l.Protocol != config.Plaintext {
-			return fmt.Errorf("listener %s: security protocol %s is not served, only %s is", l, l.Protocol, config.Plaintext)
+	lim := b.limits(c)
+	b.listeners = &listeners{backlog: backlog, crowd: b.crowd, log: b.log.Named("network"), make: func(l config.Listener, socket net.Listener) *server {
+		removal, remove := context.WithCancel(b.ctx)
+		return &server{
+			listener: l.Name, at: l, socket: socket, crowd: b.crowd, clock: b.clock, log: b.log.Named("network"),
+			limits: lim, memory: memory, removal: removal, remove: remove,
 		}
-		socket, err := listen(l.Host, l.Port, backlog)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l, err)
+	}}
+	if err := b.listeners.set(c.Listeners); err != nil {
+		if !slices.Equal(c.Listeners, b.settings.Static().Listeners()) {
+			err = fmt.Errorf("%w (the settings that were changed while the broker ran, which are kept in the coordination store, count more than the file)", err)
 		}
-		b.servers = append(b.servers, &server{
-			listener: l.Name, socket: socket, crowd: b.crowd, clock: b.clock, log: b.log.Named("network"),
-			limits: b.limits(c), memory: memory,
-		})
+		return err
 	}
 	b.settings.OnChange(func(_, c *config.Broker) {
 		if limits, err := crowdLimitsOf(c); err == nil {
 			b.crowd.set(limits)
+		} else {
+			b.log.Warn("the limits of connections stay as they are", zap.Error(err))
 		}
 	})
 	return nil
@@ -220,10 +223,34 @@ func (b *Broker) applySettings(kind, name string, settings map[string]string) {
 			errs = b.settings.ApplyDefault(settings)
 		case fmt.Sprint(b.self):
 			errs = b.settings.ApplyBroker(settings)
+		default:
+			return
 		}
+		b.tellOfVain(name, settings)
 	}
 	for _, err := range errs {
 		b.log.Warn("setting ignored", zap.String("type", kind), zap.String("name", name), zap.Error(err))
+	}
+}
+
+// tellOfVain logs which settings of a broker entity that are new have no effect. Calls come one after the other.
+func (b *Broker) tellOfVain(name string, settings map[string]string) {
+	fresh := map[string]string{}
+	for setting, value := range settings {
+		if was, known := b.told[name][setting]; !known || was != value {
+			fresh[setting] = value
+		}
+	}
+	if b.told == nil {
+		b.told = map[string]map[string]string{}
+	}
+	b.told[name] = settings
+	for _, n := range b.settings.Notices(fresh) {
+		level := zap.InfoLevel
+		if n.Warn {
+			level = zap.WarnLevel
+		}
+		b.log.Log(level, n.Text, zap.String("changedFor", name))
 	}
 }
 
@@ -242,6 +269,7 @@ func (b *Broker) joinCluster(ctx context.Context) error {
 	c := b.settings.Broker()
 	b.partitions = replication.NewManager(replication.Options{Self: b.self, Logs: b.logs, Clock: b.clock, Settings: b.topics.get})
 	b.topics.follow(b.partitions.SetSettings, b.partitions.Each)
+	b.settings.OnCheck(func(next *config.Broker) error { return b.listeners.check(next.Listeners) })
 	b.settings.OnChange(b.brokerChanged)
 	endpoints, err := b.endpoints(c)
 	if err != nil {
@@ -283,7 +311,11 @@ func (b *Broker) brokerChanged(old, now *config.Broker) {
 	if now.UncleanLeaderElectionEnable && !old.UncleanLeaderElectionEnable {
 		b.controller.UncleanElectionAllowed("")
 	}
-	if slices.Equal(old.Advertised, now.Advertised) {
+	b.logs.SetRecoveryThreads(now.NumRecoveryThreadsPerDataDir)
+	if err := b.listeners.set(now.Listeners); err != nil {
+		b.log.Error("listeners are not as the settings want them", zap.Error(err))
+	}
+	if slices.Equal(old.Advertised, now.Advertised) && slices.Equal(old.Listeners, now.Listeners) {
 		return
 	}
 	endpoints, err := b.endpoints(now)
@@ -291,8 +323,29 @@ func (b *Broker) brokerChanged(old, now *config.Broker) {
 		err = b.registration.Update(b.ctx, endpoints)
 	}
 	if err != nil {
-		b.log.Warn("advertised.listeners has changed, but the registration has not", zap.Error(err))
+		b.log.Error("listeners have changed, but the registration has not", zap.Error(err))
 	}
+}
+
+// endpointsPatience bounds how long a change of settings is not answered because the cluster has not heard of it.
+const endpointsPatience = 5 * time.Second
+
+// settingsChanged puts an entity's settings into effect, and waits until the picture of the cluster has the endpoints that
+// follow from them: whoever comes in on a new listener is told of this broker there.
+func (b *Broker) settingsChanged(ctx context.Context, kind, name string) {
+	b.watch.Reread(ctx, kind, name)
+	if kind != store.ConfigBrokers {
+		return
+	}
+	soon, cancel := context.WithTimeout(ctx, endpointsPatience)
+	defer cancel()
+	want := b.registration.Endpoints()
+	_ = b.images.Await(soon, func(img *cluster.Image) bool {
+		self := img.Brokers[b.self]
+		return self == nil || slices.EqualFunc(self.Endpoints, want, func(a cluster.Endpoint, b store.Endpoint) bool {
+			return a == cluster.Endpoint(b)
+		})
+	})
 }
 
 // Push brings what the controller says to this broker, the only one that it can reach.
@@ -424,11 +477,9 @@ func (b *Broker) serve(c *config.Broker) {
 		&api.Security{},
 		&api.Producers{MaxTimeout: c.TransactionMaxTimeoutMs, IDs: controller.NewProducerIDs(b.ctx, b.admin.AllocateProducerIDs)},
 		&api.Groups{Coordinator: b.groups, Images: b.images, Internal: creator, Legacy: legacyOffsets{b.store}},
-		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.watch.Reread},
+		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.settingsChanged},
 	)
-	for _, s := range b.servers {
-		s.routes = routes
-	}
+	b.listeners.serve(routes)
 }
 
 // dirFailed tells whoever waits on a partition of a failed log dir, and the cluster.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,15 @@ type text string
 
 func (t text) Error() string { return string(t) }
 
+// kafkaRequires is kafkaSays for what Kafka makes a requirement of.
+func kafkaRequires(format string, args ...any) error {
+	return requirement(fmt.Sprintf(format, args...))
+}
+
+type requirement string
+
+func (r requirement) Error() string { return string(r) }
+
 // message is the text of a Java exception with this conflict.
 func (c *Conflict) message() string {
 	if c.plain {
@@ -53,7 +63,8 @@ func (c *checker) require(ok bool, names []string, format string, args ...any) {
 
 func (c *checker) refuse(names []string, err error) {
 	if err != nil {
-		c.found = append(c.found, &Conflict{Names: names, Text: err.Error(), plain: true})
+		required := requirement("")
+		c.found = append(c.found, &Conflict{Names: names, Text: err.Error(), plain: !errors.As(err, &required)})
 	}
 }
 
@@ -230,9 +241,9 @@ func (c *checker) interBroker(b *Broker, protocolOf map[string]string, advertise
 		b.InterBrokerListener = advertised[0]
 		protocol = protocolOf[advertised[0]]
 	}
-	c.require(slices.Contains(advertised, b.InterBrokerListener), []string{"inter.broker.listener.name", "security.inter.broker.protocol", "advertised.listeners"},
-		"inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based on currently configured listeners are %s",
-		strings.Join(advertised, ","))
+	if !slices.Contains(advertised, b.InterBrokerListener) {
+		c.found = append(c.found, interBrokerMissing(advertised))
+	}
 	if protocol == SASLPlaintext || protocol == SASLSSL {
 		enabled := c.word("sasl.enabled.mechanisms")
 		if own, ok := c.props["listener.name."+strings.ToLower(b.InterBrokerListener)+".sasl.enabled.mechanisms"]; ok {
@@ -242,6 +253,12 @@ func (c *checker) interBroker(b *Broker, protocolOf map[string]string, advertise
 			[]string{"sasl.mechanism.inter.broker.protocol", "sasl.enabled.mechanisms"},
 			"sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used for inter-broker communication")
 	}
+}
+
+func interBrokerMissing(advertised []string) *Conflict {
+	return &Conflict{Names: []string{"inter.broker.listener.name", "security.inter.broker.protocol", "advertised.listeners"},
+		Text: "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based on currently configured listeners are " +
+			strings.Join(advertised, ",")}
 }
 
 func (c *checker) sockets(b *Broker) {

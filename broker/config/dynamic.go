@@ -149,8 +149,20 @@ func (s *Settings) validateBroker(props map[string]string, perBroker bool) error
 	if len(conflicts) > 0 {
 		return conflicts[0]
 	}
+	// Alone, a start may take any listener for that between brokers; one that runs keeps what it has.
+	if names := listenerNames(broker.Advertised); !slices.Contains(names, old.broker.InterBrokerListener) {
+		return interBrokerMissing(names)
+	}
 	if err := reconfigurable(old, next.merged, broker); err != nil {
 		return runtimeRefusal{err}
+	}
+	s.mu.Lock()
+	checks := s.checks
+	s.mu.Unlock()
+	for _, check := range checks {
+		if err := check(broker); err != nil {
+			return runtimeRefusal{err}
+		}
 	}
 	return nil
 }
@@ -181,13 +193,37 @@ func reconfigurable(old *state, next view, broker *Broker) error {
 	if err := localRetention("log.local.retention.bytes", next.must("log.local.retention.bytes"), "log.retention.bytes", next.must("log.retention.bytes")); err != nil {
 		return err
 	}
-	for _, l := range broker.Listeners {
-		if was, ok := old.broker.Listener(l.Name); ok && was.Protocol != l.Protocol {
-			return kafkaSays("Security protocol cannot be updated for existing listener %s", l.Name)
-		}
+	if err := existingListeners(old, next, broker); err != nil {
+		return err
 	}
 	if conflicts := unsupported(next, broker); len(conflicts) > 0 {
 		return conflicts[0]
+	}
+	return nil
+}
+
+// existingListeners refuses what cannot change of a listener that stays. As in Kafka settings behind a listener's prefix are
+// looked at only when one without a prefix changes that listeners have.
+func existingListeners(old *state, next view, broker *Broker) error {
+	changed := slices.ContainsFunc(BrokerDefs().All(), func(def *Def) bool {
+		if def.Mode != PerBroker && !slices.Contains(clusterListenerSettings, def.Name) {
+			return false
+		}
+		was, set := old.merged.props[def.Name]
+		now, sets := next.props[def.Name]
+		return set != sets || was != now
+	})
+	for _, l := range broker.Listeners {
+		was, ok := old.broker.Listener(l.Name)
+		if !ok {
+			continue
+		}
+		if changed && !maps.Equal(old.merged.fixedOf(l.Name), next.fixedOf(l.Name)) {
+			return kafkaSays("Configs cannot be updated dynamically for existing listener ListenerName(%s), restart broker or create a new listener for update", l.Name)
+		}
+		if was.Protocol != l.Protocol {
+			return kafkaSays("Security protocol cannot be updated for existing listener ListenerName(%s)", l.Name)
+		}
 	}
 	return nil
 }

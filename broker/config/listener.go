@@ -57,7 +57,7 @@ func parseListeners(text string, protocolOf map[string]string, distinctPorts boo
 			return nil, kafkaSays("Error creating broker listeners from '%s': %v", text, err)
 		}
 		if slices.ContainsFunc(list, func(o Listener) bool { return o.Name == l.Name }) {
-			return nil, kafkaSays("Each listener must have a different name, listeners: %s", text)
+			return nil, kafkaRequires("Each listener must have a different name, listeners: %s", text)
 		}
 		list = append(list, l)
 	}
@@ -111,11 +111,11 @@ func checkPorts(list []Listener, text string) error {
 		switch {
 		case v4 == 1 && v6 == 1 && len(same) == 2:
 		case v4+v6 == 0 || v4+v6 == 1:
-			return kafkaSays("Each listener must have a different port, listeners: %s", text)
+			return kafkaRequires("Each listener must have a different port, listeners: %s", text)
 		case v4+v6 == 2:
-			return kafkaSays("If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, listeners: %s, port: %d", text, port)
+			return kafkaRequires("If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, listeners: %s, port: %d", text, port)
 		default:
-			return kafkaSays("Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 address, listeners: %s, port: %d", text, port)
+			return kafkaRequires("Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 address, listeners: %s, port: %d", text, port)
 		}
 	}
 	return nil

@@ -15,8 +15,9 @@ type Settings struct {
 
 	current atomic.Pointer[state]
 
-	mu        sync.Mutex // serialises changes and their callbacks
+	mu        sync.Mutex // serialises changes and their callbacks; guards what follows
 	listeners []func(old, new *Broker)
+	checks    []func(next *Broker) error
 }
 
 // state is one immutable picture of all layers.
@@ -61,6 +62,17 @@ func (s *Settings) OnChange(f func(old, new *Broker)) {
 	defer s.mu.Unlock()
 	s.listeners = append(s.listeners, f)
 }
+
+// OnCheck has f asked whether the broker could live with the settings that a change would make, before it is accepted. f must
+// leave everything as it is. What it refuses is told to the client in its words.
+func (s *Settings) OnCheck(f func(next *Broker) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks = append(s.checks, f)
+}
+
+// Notices tells what of a stored broker config is said in vain, as NewStatic does of a file.
+func (s *Settings) Notices(props map[string]string) []Notice { return notices(props, s.Broker()) }
 
 // ApplyDefault takes the whole config of the default broker entity as the store has it. What is not valid there is left
 // out and told in the errors; the rest takes effect.

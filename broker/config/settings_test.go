@@ -109,7 +109,7 @@ func TestDynamicRefusals(t *testing.T) {
 		{"advertised.listeners", "PLAINTEXT://h:1", true, ""},
 		{"advertised.listeners", "PLAINTEXT://0.0.0.0:1", true, "requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address."},
 		{"listeners", "SSL://h:1,PLAINTEXT://h:2", true, running("listener SSL asks for SSL, but this version of barnabas serves PLAINTEXT only")},
-		{"listener.security.protocol.map", "PLAINTEXT:SSL", true, running("Security protocol cannot be updated for existing listener PLAINTEXT")},
+		{"listener.security.protocol.map", "PLAINTEXT:SSL", true, running("Security protocol cannot be updated for existing listener ListenerName(PLAINTEXT)")},
 		{"max.connections.per.ip", "0", true, "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."},
 		{"log.retention.ms", "0", false, "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
 		{"log.local.retention.ms", "604800001", false, running("Invalid value 604800001 for configuration log.local.retention.ms: Value must not be more than log.retention.ms property value: 604800000")},

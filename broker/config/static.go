@@ -104,6 +104,9 @@ func NewStatic(given map[string]string) (*Static, error) {
 	return s, nil
 }
 
+// Listeners are those that the file asks for.
+func (s *Static) Listeners() []Listener { return s.broker.Listeners }
+
 func twin(props map[string]string, from, to string) {
 	if v, ok := props[from]; ok {
 		if _, set := props[to]; !set {

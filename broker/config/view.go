@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,6 +52,19 @@ func (v view) ofListener(listener, name string) (n int64, ok bool) {
 		}
 	}
 	return v.num(name)
+}
+
+// fixedOf are the settings that a listener has of its own and keeps for as long as it is there, by their names behind the
+// prefix.
+func (v view) fixedOf(listener string) map[string]string {
+	fixed := map[string]string{}
+	for name, value := range v.props {
+		of, base, ok := cutListener(name)
+		if ok && of == strings.ToLower(listener) && !slices.Contains(securitySettings, base) && !slices.Contains(clusterListenerSettings, base) {
+			fixed[base] = value
+		}
+	}
+	return fixed
 }
 
 func (v view) must(name string) int64 { n, _ := v.num(name); return n }
