@@ -36,6 +36,10 @@ const (
 	// waits holds some owedElement bytes.
 	owesMax     = 512 << 10
 	owedElement = 100
+	// takeFrom is how much memory, in bytes, the elements of a request need to be counted in the bound of all.
+	takeFrom = 64 << 10
+	// frameStall is how long a client may be silent within a frame that holds memory of all.
+	frameStall = 30 * time.Second
 )
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
@@ -96,22 +100,21 @@ func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 	return c
 }
 
-// admit takes the memory for a request that is about to be read. One that may have to be answered alone, or to take more, is
-// not read before all others are answered: nobody may hold memory while answers wait for others, who may need it, or for a
-// client that does not read them.
+// admit takes the memory for a large request, of which the rest is about to be read, once all before it are answered: nobody
+// may hold memory while answers wait for others, who may need it, or for a client that does not read them.
 func (c *conn) admit(size int) error {
-	if size >= countFromBounded {
-		c.settle()
-		_ = c.flush() // the next write finds out when that fails
-	}
-	if !c.server.memory.tryTake(int64(size)) {
-		_ = c.flush() // what is answered must not wait too
-		if err := c.server.memory.take(c.ctx, int64(size)); err != nil {
-			return err
-		}
+	c.settleAndFlush()
+	if err := c.server.memory.take(c.ctx, int64(size)); err != nil {
+		return err
 	}
 	c.taken = int64(size)
+	c.readBy = 0 // the rest has less time
 	return nil
+}
+
+func (c *conn) settleAndFlush() {
+	c.settle()
+	_ = c.flush() // the next write finds out when that fails
 }
 
 // giveBack gives back what the request in work has taken.
@@ -119,6 +122,9 @@ func (c *conn) giveBack() {
 	if c.taken > 0 {
 		c.server.memory.give(c.taken, c.takenMore)
 		c.taken, c.takenMore = 0, 0
+		if c.server.limits.idle <= 0 && c.readBy == 0 {
+			_ = c.socket.SetReadDeadline(time.Time{}) // that of a frame
+		}
 	}
 }
 
@@ -130,7 +136,7 @@ func (c *conn) settle() {
 }
 
 // weigh looks at what a request will cost before it is decoded, and says whether it must be answered alone. What it counted
-// is the number of elements.
+// is the number of elements. What must be answered before is answered when it returns.
 func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int, alone bool, err error) {
 	from := countFrom
 	if c.server.memory != nil {
@@ -140,13 +146,19 @@ func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int
 	if err != nil {
 		return 0, false, err
 	}
-	if more := int64(elements) * api.ElementCost; c.server.memory != nil && more > int64(len(body)) {
+	alone = elements > aloneElements || !route.InPlace && len(body) > aloneBytes || route.Converts(version)
+	more := int64(elements) * api.ElementCost
+	takes := c.server.memory != nil && more > max(int64(len(body)), takeFrom)
+	if takes || alone || c.owes > owesMax {
+		c.settleAndFlush()
+	}
+	if takes {
 		if err := c.server.memory.takeMore(c.ctx, more); err != nil {
 			return 0, false, err
 		}
 		c.taken, c.takenMore = c.taken+more, more
 	}
-	return elements, elements > aloneElements || !route.InPlace && len(body) > aloneBytes || route.Converts(version), nil
+	return elements, alone, nil
 }
 
 // serve runs the connection to its end.
@@ -237,9 +249,6 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 	default:
 		if elements, alone, err = c.weigh(route, version, body); err != nil {
 			return owed, false, false, c.refuse(frame, err)
-		}
-		if alone || c.owes > owesMax {
-			c.settle()
 		}
 		if !route.InPlace {
 			copied := c.client
@@ -437,6 +446,10 @@ func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, er
 }
 
 func (r idleReader) renew() {
+	if r.c.taken > 0 {
+		_ = r.c.socket.SetReadDeadline(r.c.server.clock.Now().Add(frameStall))
+		return
+	}
 	now := r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
 	if now-r.c.readAt.Load() >= int64(time.Second) { // to tell the time costs less than to write it down
 		r.c.readAt.Store(now)
@@ -446,6 +459,11 @@ func (r idleReader) renew() {
 // waits says whether a read that has failed for want of time is to be tried again.
 func (r idleReader) waits(n int, err error) bool {
 	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	if r.c.taken > 0 {
+		r.c.server.log.Info("connection closed: the rest of a request does not come, and it holds memory (queued.max.request.bytes)",
+			zap.Stringer("client", r.c.client.Client), zap.Duration("silent for", frameStall))
 		return false
 	}
 	idle := time.Duration(r.c.server.clock.Now().UnixNano() - r.c.wroteAt.Load())

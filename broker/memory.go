@@ -8,7 +8,9 @@ import (
 
 // requestMemory bounds the memory of requests that are read and in work, over all connections (queued.max.request.bytes,
 // KIP-72). As in Kafka a request of any size is let in while anything is left, so that the most in use is the bound and one
-// request more, and none waits for ever because it is large. What it takes is the size of its frame, before it is read.
+// request more, and none waits for ever because it is large. What it takes is the size of its frame, once the first 64 KB of
+// it have come: so much each connection may hold without asking, and a client that claims much and sends little takes nothing
+// from others.
 //
 // A request with many elements takes more once they are counted (takeMore). It holds memory while it waits for that, and so
 // may all others: one of them at a time goes on whatever is left, so they do not wait for each other for ever.
@@ -31,17 +33,6 @@ func newRequestMemory(bound int64) *requestMemory {
 		return nil
 	}
 	return &requestMemory{left: bound}
-}
-
-// tryTake takes n bytes, for give to give back, if anything is left.
-func (m *requestMemory) tryTake(n int64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.left <= 0 {
-		return false
-	}
-	m.left -= n // while anything is left nobody waits
-	return true
 }
 
 // take waits until anything is left and takes n bytes, for give to give back. The error is the context's, and nothing is

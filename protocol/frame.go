@@ -37,21 +37,31 @@ type FrameReader struct {
 	// size is what the next buffer shall hold: a client that has sent large frames will send more.
 	size  int
 	admit func(size int) error // see Admit
+	// stash is the beginning of a frame, while the rest is waited for without a buffer.
+	stash []byte
 
-	take func() []byte // borrow and drop, made once
-	give func()
+	take, resume func() []byte // borrow, drop, unstash and putAside, made once
+	give, pause  func()
 }
+
+// stashMax is how much of a frame is put aside while the rest is waited for: thousands who have sent a few bytes of one shall
+// not hold a buffer each.
+const stashMax = 8 << 10
 
 // NewFrameReader reads frames of at most limit bytes (socket.request.max.bytes; the limit itself is allowed).
 func NewFrameReader(src io.Reader, limit int) *FrameReader {
 	f := &FrameReader{src: src, limit: limit}
 	f.patient, _ = src.(BorrowingReader)
-	f.take, f.give = f.borrow, f.drop
+	f.take, f.give, f.resume, f.pause = f.borrow, f.drop, f.unstash, f.putAside
 	return f
 }
 
-// Admit has admit called with the size of each frame before the rest of it is read; its error is that of Next. With it no
-// more is read ahead than the smallest buffer holds, so that what is in memory is what was admitted.
+// AdmitFrom is the size, in bytes, above which a frame must be admitted.
+const AdmitFrom = smallestBuffer - 4
+
+// Admit has admit called with the size of each frame above AdmitFrom once as much of it has come, and before the rest is read;
+// its error is that of Next. Who claims a large frame and does not send it takes nothing. With it no more is read ahead than
+// the smallest buffer holds, so that what is in memory beyond that is what was admitted.
 func (f *FrameReader) Admit(admit func(size int) error) { f.admit = admit }
 
 // Next waits for a whole frame. io.EOF says that the stream ended between frames, io.ErrUnexpectedEOF within one.
@@ -64,7 +74,10 @@ func (f *FrameReader) Next() ([]byte, error) {
 	if size < 0 || size > f.limit {
 		return nil, &FrameSizeError{Head: [4]byte(f.buf[f.r:]), Limit: f.limit}
 	}
-	if f.admit != nil {
+	if f.admit != nil && size > AdmitFrom {
+		if err := f.fill(smallestBuffer); err != nil {
+			return nil, err
+		}
 		if err := f.admit(size); err != nil {
 			return nil, err
 		}
@@ -113,7 +126,14 @@ func (f *FrameReader) read(n int) (int, error) {
 	switch {
 	case f.r < f.w:
 		f.makeRoom(n)
-		return f.src.Read(f.buf[f.w:])
+		if f.patient != nil && f.w-f.r <= stashMax && len(f.buf) == smallestBuffer {
+			return f.patient.ReadBorrowed(f.resume, f.pause)
+		}
+		end := len(f.buf)
+		if f.admit != nil && end > smallestBuffer {
+			end = min(end, f.r+n) // the next frame has not been admitted
+		}
+		return f.src.Read(f.buf[f.w:end])
 	case f.patient != nil:
 		f.drop()
 		return f.patient.ReadBorrowed(f.take, f.give)
@@ -145,6 +165,23 @@ func (f *FrameReader) borrow() []byte {
 	f.borrowed = borrowBuffer(f.size)
 	f.buf = f.borrowed.b
 	return f.buf
+}
+
+// putAside gives the buffer back, but keeps what is unread.
+func (f *FrameReader) putAside() {
+	f.stash = append(f.stash[:0], f.buf[f.r:f.w]...)
+	f.drop()
+}
+
+// unstash gets what room there is behind what is unread, and a buffer if that was put aside.
+func (f *FrameReader) unstash() []byte {
+	if f.borrowed == nil {
+		f.w = copy(f.borrow(), f.stash)
+		if cap(f.stash) > 1<<10 {
+			f.stash = nil
+		}
+	}
+	return f.buf[f.w:]
 }
 
 // drop gives the buffer back when nothing in it is unread.

@@ -72,8 +72,8 @@ func TestClaimedSizeIsNotAllocated(t *testing.T) {
 	}
 }
 
-// A frame is admitted before more of it is read than the smallest buffer holds; one that is not is not read, and none makes
-// room for the next before that is admitted.
+// A large frame is admitted before more of it is read than the smallest buffer holds; one that is not is not read, and none
+// makes room for the next before that is admitted. A small one need not be.
 func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	large, small := make([]byte, 4*smallestBuffer), []byte("small")
 	src := bytes.NewReader(framed(large, small, large))
@@ -81,10 +81,10 @@ func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	var asked []int
 	f := NewFrameReader(src, 1<<20)
 	f.Admit(func(size int) error {
-		if len(f.buf) > smallestBuffer && len(asked) != 1 { // the second lies behind the first
+		if len(f.buf) > smallestBuffer {
 			t.Errorf("%d bytes are held before a frame of %d is admitted", len(f.buf), size)
 		}
-		if asked = append(asked, size); len(asked) == 3 {
+		if asked = append(asked, size); len(asked) == 2 {
 			return refusal
 		}
 		return nil
@@ -95,11 +95,16 @@ func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 		}
 	}
 	f.drop() // what was read ahead of the third
+	src.Reset(framed(large)[:smallestBuffer-1])
+	if _, err := f.Next(); err != io.ErrUnexpectedEOF || len(asked) != 1 {
+		t.Fatalf("%v; asked for %v before as much has come", err, asked)
+	}
+	f.drop()
 	src.Reset(framed(large))
 	if _, err := f.Next(); err != refusal {
 		t.Fatal(err)
 	}
-	if read := len(framed(large)) - src.Len(); read > smallestBuffer || len(asked) != 3 {
+	if read := len(framed(large)) - src.Len(); read > smallestBuffer || len(asked) != 2 {
 		t.Fatalf("%d bytes of a frame that is refused are read; asked for %v", read, asked)
 	}
 }
@@ -165,6 +170,59 @@ func TestFramesOfABorrowingReader(t *testing.T) {
 	if _, err := f.Next(); err != io.EOF || m.gaveBack == 0 || f.borrowed != nil {
 		t.Fatalf("%v, gave back %d times", err, m.gaveBack)
 	}
+}
+
+// Who has sent a part of a frame and is silent then holds that part, not a buffer.
+func TestAnUnfinishedFrameHoldsNoBuffer(t *testing.T) {
+	for _, part := range []int{1, 4, 20, stashMax, stashMax + 1} {
+		frame := framed(bytes.Repeat([]byte("0123456789"), 2*stashMax))
+		waiting, proceed := make(chan int), make(chan struct{})
+		f := NewFrameReader(nil, 1<<20)
+		p := &paused{rest: frame, part: part, pause: func() { waiting <- len(f.buf); <-proceed }}
+		f.src, f.patient = p, p
+		done := make(chan error)
+		go func() {
+			got, err := f.Next()
+			if err == nil && !bytes.Equal(got, frame[4:]) {
+				err = errors.New("another frame than was sent")
+			}
+			done <- err
+		}()
+		if part <= stashMax {
+			if held := <-waiting; held != 0 {
+				t.Errorf("%d bytes have come, and %d are held", part, held)
+			}
+			proceed <- struct{}{}
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// paused gives part of what it has, then nothing for a while, then the rest.
+type paused struct {
+	rest  []byte
+	part  int
+	pause func()
+}
+
+func (p *paused) Read(b []byte) (int, error) {
+	n := copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+func (p *paused) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
+	b := borrow()
+	if p.part > 0 {
+		n := copy(b, p.rest[:p.part])
+		p.rest, p.part = p.rest[n:], 0
+		return n, nil
+	}
+	giveBack()
+	p.pause()
+	return p.Read(borrow())
 }
 
 func FuzzFrame(f *testing.F) {
