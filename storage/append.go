@@ -142,6 +142,11 @@ func (l *Log) examine(entries []byte) (set, error) {
 		}
 		if s.bytes == 0 {
 			s.first, s.newestAt = e.first, e.last
+			if e.magic < 2 {
+				// Where a compressed message begins is not in its header. A segment that is named by where it ends would lie
+				// behind some of its offsets.
+				s.first = max(next, e.last-math.MaxInt32)
+			}
 		}
 		if e.newest > s.newest {
 			s.newest, s.newestAt = e.newest, e.last

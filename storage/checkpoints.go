@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"path/filepath"
 
 	"barnabas/storage/checkpoint"
 )
@@ -38,7 +37,8 @@ func (d *logDir) writeLocked(name string, value func(*Log) (int64, bool)) error 
 func (d *logDir) writeRecoveryPoints() error {
 	return d.write(checkpoint.RecoveryPoints, recoveryPoint)
 }
-func (d *logDir) writeLogStarts() error { return d.write(checkpoint.LogStarts, logStart) }
+func (d *logDir) writeLogStarts() error  { return d.write(checkpoint.LogStarts, logStart) }
+func (d *logDir) writeFirstDirty() error { return d.write(checkpoint.FirstDirty, firstDirty) }
 func (d *logDir) writeHighWatermarks() error {
 	return d.write(checkpoint.HighWatermarks, highWatermark)
 }
@@ -46,12 +46,15 @@ func (d *logDir) writeHighWatermarks() error {
 func recoveryPoint(l *Log) (int64, bool) { return l.RecoveryPoint(), true }
 func highWatermark(l *Log) (int64, bool) { return l.HighWatermark(), true }
 
+// firstDirty is only noted of logs that were ever cleaned.
+func firstDirty(l *Log) (int64, bool) { at := l.CleanedTo(); return at, at > 0 }
+
 // logStart is only noted where the files do not say it, or do not say it durably.
 func logStart(l *Log) (int64, bool) {
 	return l.Start(), l.nameless.Load() || l.Start() > l.list()[0].base
 }
 
-// writeAll replaces all three; then they list no deleted replica any more.
+// writeAll replaces all of them; then they list no deleted replica any more.
 func (d *logDir) writeAll() error {
 	if e := d.failure.Load(); e != nil {
 		return e
@@ -65,7 +68,8 @@ func (d *logDir) writeAllLocked() error {
 	err := errors.Join(
 		d.writeLocked(checkpoint.RecoveryPoints, recoveryPoint),
 		d.writeLocked(checkpoint.LogStarts, logStart),
-		d.writeLocked(checkpoint.HighWatermarks, highWatermark))
+		d.writeLocked(checkpoint.HighWatermarks, highWatermark),
+		d.writeLocked(checkpoint.FirstDirty, firstDirty))
 	if err == nil {
 		clear(d.ghosts)
 	}
@@ -87,27 +91,4 @@ func (d *logDir) forgetGhost(p checkpoint.Partition) error {
 		return nil
 	}
 	return d.writeAllLocked()
-}
-
-// forgetDirty takes a deleted replica out of the cleaner's checkpoint, for the same reason. Nobody else writes that file
-// while the replica's log is gone from the manager.
-func (d *logDir) forgetDirty(p checkpoint.Partition) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	name := filepath.Join(d.path, checkpoint.FirstDirty)
-	o, err := checkpoint.ReadOffsets(d.m.o.FS, name)
-	if errors.Is(err, checkpoint.ErrMalformed) {
-		return nil // the cleaner will begin anew
-	}
-	if err != nil {
-		return d.fail("read of "+checkpoint.FirstDirty, err)
-	}
-	if _, ok := o[p]; !ok {
-		return nil
-	}
-	delete(o, p)
-	if err := checkpoint.WriteOffsets(d.m.o.FS, name, o); err != nil {
-		return d.fail("write of "+checkpoint.FirstDirty, err)
-	}
-	return nil
 }

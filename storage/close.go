@@ -27,6 +27,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	m.changes.Lock()
 	defer m.changes.Unlock()
 	errs := make([]error, len(m.dirs))
+	m.cleaner.stop()
 	for _, d := range m.dirs {
 		d.janitor.stop()
 	}
@@ -83,6 +84,7 @@ func (m *Manager) Kill() {
 	}
 	m.changes.Lock()
 	defer m.changes.Unlock()
+	m.cleaner.stop()
 	for _, d := range m.dirs {
 		d.janitor.stop()
 		d.abandon()

@@ -18,6 +18,11 @@ type Config struct {
 
 	Compact, Delete bool // cleanup.policy
 
+	MinCleanableRatio  float64 // min.cleanable.dirty.ratio: a log that is less dirty is not cleaned
+	MinCompactionLagMs int64   // min.compaction.lag.ms: younger records are not compacted
+	MaxCompactionLagMs int64   // max.compaction.lag.ms: older ones are, however clean the log is; compacted logs roll so early
+	DeleteRetentionMs  int64   // delete.retention.ms: how long tombstones and markers stay after they were first met
+
 	// Preallocate (preallocate) gives a new .log file the size SegmentBytes at once; it is cut to its content when the
 	// segment is sealed or closed. A change counts from the next new file on.
 	Preallocate bool
@@ -34,6 +39,15 @@ func DefaultConfig() Config {
 		IndexBytes: 10 << 20, IndexIntervalBytes: 4096,
 		FlushMessages: never, FlushMs: never,
 		RetentionBytes: -1, RetentionMs: 7 * 24 * 3600 * 1000, FileDeleteDelayMs: 60_000,
+		MinCleanableRatio: 0.5, MaxCompactionLagMs: never, DeleteRetentionMs: 24 * 3600 * 1000,
 		Delete: true, ProducerExpirationMs: 24 * 3600 * 1000, MaxMessageBytes: 1048588,
 	}
+}
+
+// rollMs is the age at which a segment rolls: only sealed segments are compacted.
+func (c *Config) rollMs() int64 {
+	if c.Compact && c.MaxCompactionLagMs > 0 {
+		return min(c.SegmentMs, c.MaxCompactionLagMs)
+	}
+	return c.SegmentMs
 }

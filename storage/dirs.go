@@ -47,6 +47,7 @@ func OpenDirs(o Options) (*Manager, error) {
 	m := &Manager{o: o, files: NewFileCache(o.OpenFiles, o.Mappings), logs: map[string]map[int32]hosted{}}
 	m.o.FS = sparing{o.FS, m.files}
 	m.SetRecoveryThreads(o.RecoveryThreads)
+	m.cleaner = newCleaner(m, o.Cleaner)
 	if err := m.openDirs(); err != nil {
 		m.unlock(false)
 		return nil, err

@@ -181,6 +181,7 @@ func (l *Log) writeDurably(name string, data []byte) error {
 // cut to its batches and the index files to their entries, the time index closed, the producers noted at the log's end.
 // Appends are refused from its beginning on; readers finish with what they hold.
 func (l *Log) Close() error {
+	l.cleaning.bar()
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	if l.closed.Load() {
@@ -234,6 +235,7 @@ func (l *Log) closeIndexes(s *segment) error {
 
 // Abandon drops the log as it is, writing nothing more: before its directory is deleted, and in place of a crash.
 func (l *Log) Abandon() {
+	l.cleaning.bar()
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	l.shut()

@@ -37,11 +37,12 @@ type removal struct {
 	at   time.Time
 }
 
-// Start begins the chores of the log dirs: after Load, when partitions can have leaders.
+// Start begins the chores of the log dirs and the cleaner: after Load, when partitions can have leaders.
 func (m *Manager) Start() {
 	for _, d := range m.live() {
 		d.janitor.start()
 	}
+	m.cleaner.start()
 }
 
 func (j *janitor) start() {

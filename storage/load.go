@@ -52,7 +52,7 @@ type survey struct {
 	doomed   []string // directories that only wait for their removal
 	config   func(topic string) Config
 
-	recoveryPoints, logStarts, highWatermarks checkpoint.Offsets
+	recoveryPoints, logStarts, highWatermarks, firstDirty checkpoint.Offsets
 
 	done     atomic.Int64
 	bytes    atomic.Int64 // scanned by recoveries
@@ -135,6 +135,10 @@ func (s *survey) load(ctx context.Context, config func(topic string) Config) err
 			return nil //nolint:nilerr // the log dir has failed
 		}
 	}
+	// What it says of logs that are gone, or ended before what was clean, must not be believed after another crash.
+	if err := s.writeFirstDirty(); err != nil {
+		return nil //nolint:nilerr // the log dir has failed
+	}
 	if len(s.doomed) > 0 {
 		// The rename may not be durable yet; what takes the replica's place must not meet it again.
 		if err := m.o.FS.SyncDir(s.path); err != nil {
@@ -180,6 +184,9 @@ func (s *survey) checkpoints() (err error) {
 		return o
 	}
 	s.recoveryPoints, s.logStarts = lenient(checkpoint.RecoveryPoints), lenient(checkpoint.LogStarts)
+	if s.firstDirty = lenient(checkpoint.FirstDirty); s.firstDirty != nil {
+		s.written[checkpoint.FirstDirty] = checkpoint.EncodeOffsets(s.firstDirty)
+	}
 	if s.highWatermarks, err = checkpoint.ReadOffsets(fsys, filepath.Join(s.path, checkpoint.HighWatermarks)); err != nil {
 		return s.fail("read of "+checkpoint.HighWatermarks, err)
 	}
@@ -199,7 +206,7 @@ func (s *survey) open(p checkpoint.Partition) error {
 	}
 	o := s.options(p, s.config(p.Topic))
 	o.Clean = s.clean
-	o.RecoveryPoint, o.LogStart, o.HighWatermark = s.recoveryPoints[p], s.logStarts[p], s.highWatermarks[p]
+	o.RecoveryPoint, o.LogStart, o.HighWatermark, o.Cleaned = s.recoveryPoints[p], s.logStarts[p], s.highWatermarks[p], s.firstDirty[p]
 	l, did, err := Open(o)
 	if err != nil {
 		var disk *DiskError

@@ -46,6 +46,7 @@ type Log struct {
 	unstable atomic.Int64 // first unstable offset, or Stable
 	recovery atomic.Int64 // below it everything is durable
 	flushed  atomic.Int64 // ms; when everything was last durable
+	cleaned  atomic.Int64 // below it passes of the cleaner have come; 0 before the first
 
 	// nameless says that perhaps no durable name of a file says where the log begins, so that the log dir's checkpoint must:
 	// after retention, whose renames a loss of power may undo, and while an empty log that begins above 0 has no file.
@@ -62,6 +63,7 @@ type Log struct {
 	// failure and flushed. flushMu comes before it.
 	mu        sync.Mutex
 	closing   bool
+	cuts      int // truncations so far; none may come between a look at the log and what is concluded from it
 	producers producers.Table
 	epochs    epochs.Cache // readers may read
 	// lastMarker is the offset of the newest marker that ended a transaction, -1 for none.
@@ -73,6 +75,9 @@ type Log struct {
 	epochsDirty, dirDirty, metaDirty bool // not durable yet: epochs, names in the directory, partition.metadata
 	metaOnDisk                       bool // partition.metadata is there
 	deletions                        []*deletion
+
+	cleaning    cleaning
+	uncleanable atomic.Pointer[error] // why the cleaner leaves the log alone
 }
 
 // snapshot is a producer snapshot on its way to its file.

@@ -39,6 +39,8 @@ type Options struct {
 	ProducerExpiry time.Duration // producer.id.expiration.check.interval.ms; 10 min
 	FlushCheck     time.Duration // log.flush.scheduler.interval.ms; 0 is never
 
+	Cleaner CleanerConfig // the zero value compacts nothing
+
 	// OnDirFailed is called once for each log dir that fails while the broker runs, in a goroutine of its own; its logs
 	// answer KAFKA_STORAGE_ERROR by then. OnAllFailed follows the last one: there is nothing left to serve.
 	OnDirFailed func(dir string, err error)
@@ -74,13 +76,14 @@ func (o *Options) setDefaults() {
 // checkpoint is the old or the new one. A deletion that was not durable brings the replica back, one that was leaves a
 // directory that the next start removes; and before a name is used again, no checkpoint speaks of its former owner.
 //
-// Locks: changes, or a janitor's run -> Log.flushMu -> Log.mu -> logDir.mu -> mu. A log reports a failed disk, and has
+// Locks: changes, or a janitor's run, or cleaner.mu -> Log.flushMu -> Log.mu -> logDir.mu -> mu. A log reports a failed disk, and has
 // checkpoints written, while it holds its own locks; so under the last two no method of a log is called that takes one.
 type Manager struct {
 	o       Options
 	files   *FileCache
 	dirs    []*logDir // in the order of log.dirs; failed ones stay
 	threads atomic.Int32
+	cleaner *cleaner
 	dead    sync.Once // OnAllFailed
 
 	changes sync.Mutex // serialises Create, Delete and Close; held over disk work

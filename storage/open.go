@@ -31,16 +31,16 @@ type LogOptions struct {
 	// Clean: the log dir was left by a clean stop; nothing is scanned.
 	Clean bool
 	// What the log dir's checkpoints say, 0 without an entry.
-	RecoveryPoint, LogStart, HighWatermark int64
+	RecoveryPoint, LogStart, HighWatermark, Cleaned int64
 
 	// Async runs work in the background, soon, without the caller's locks; nil is a goroutine.
 	Async func(func())
 	// OnDiskError is told the first disk error. It may run under the log's locks, so it must not call the log's methods
 	// but Fail, Failed, Dir, Topic and Partition.
 	OnDiskError func(*DiskError)
-	// OnLowered is called after the recovery point, the start or the high watermark went down: the log dir's checkpoints must
-	// follow before the log goes on, or a crash would believe them of what was written in place of the truncated. It runs under
-	// the log's flush lock.
+	// OnLowered is called after the recovery point, the start, the high watermark or what is clean went down: the log dir's
+	// checkpoints must follow before the log goes on, or a crash would believe them of what was written in place of the
+	// truncated. It runs under the log's flush lock.
 	OnLowered func()
 }
 
@@ -346,6 +346,11 @@ func (ld *loader) settleEnd() error {
 		ld.epochsDirty = true
 	}
 	ld.hw.Store(min(max(ld.o.HighWatermark, start), end))
+	if ld.o.Cleaned <= end {
+		ld.cleaned.Store(ld.o.Cleaned)
+	} else {
+		ld.logger.Warn("log ends before what is clean, cleaning it from its start", zap.Stringer("log", ld), zap.Int64("end", end), zap.Int64("clean", ld.o.Cleaned))
+	}
 	ld.flushed.Store(ld.now())
 	if err := ld.straySnapshots(start, end); err != nil {
 		return err

@@ -47,6 +47,7 @@ func (m *Manager) dismiss(topic string, partition int32, out func(*logDir, *Log)
 	}
 	m.forget(topic, partition)
 	h.dir.haunt(partitionOf(h.log)) // only now no checkpoint that is written lists it
+	_ = h.dir.writeFirstDirty()     // an error has taken the log dir offline
 	return nil
 }
 
@@ -81,9 +82,6 @@ func (d *logDir) setAside(l *Log) error {
 // rename gives a log's directory, which nobody uses any more, a name that ends so; "" if there was none.
 func (d *logDir) rename(l *Log, suffix string) (to string, err error) {
 	p := partitionOf(l)
-	if err := d.forgetDirty(p); err != nil {
-		return "", err
-	}
 	to = filepath.Join(d.path, retiredDirName(p, suffix))
 	err = d.m.o.FS.Rename(l.Dir(), to)
 	if isMissing(err) {

@@ -141,7 +141,7 @@ func (l *Log) full(s *segment, c *Config, n int, last, newest, now int64) (bool,
 	if s.firstTime >= 0 {
 		waited = newest - s.firstTime
 	}
-	return waited > c.SegmentMs-s.jitter, nil
+	return waited > c.rollMs()-s.jitter, nil
 }
 
 // roll seals the active segment and puts an empty one behind it. Writing out the indexes and syncing is left to a flush

@@ -35,7 +35,9 @@ type segment struct {
 	newest stamp
 
 	durable atomic.Bool // sealed, written and synced with all its indexes; set by flush
-	dead    atomic.Bool // removed or replaced; its files may be gone or shorter
+	// dead: removed or replaced; its files may be gone, shorter, or a successor's. It is set before they are, so whoever
+	// opened one and finds the segment alive has the right one.
+	dead atomic.Bool
 
 	// The rest is the writer's, under Log.mu.
 	onDisk     bool  // the files exist
@@ -72,6 +74,9 @@ func (s *segment) acquire() (*handle, error) {
 	}
 	h, err := s.log.files.files.acquire(&s.file, func() (*handle, error) {
 		f, err := s.log.fs.OpenExisting(s.path(logSuffix))
+		if err == nil && s.dead.Load() {
+			err = errors.Join(errGone, f.Close())
+		}
 		return &handle{file: f}, err
 	})
 	if err != nil && s.dead.Load() {
@@ -94,6 +99,9 @@ func (s *segment) acquireMap(at *slot, suffix string, random bool) (*handle, err
 			return nil, err
 		}
 		defer f.Close()
+		if s.dead.Load() {
+			return nil, errGone
+		}
 		size, err := f.Size()
 		if err != nil || size == 0 {
 			return &handle{}, err

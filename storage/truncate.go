@@ -54,7 +54,7 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 		return false, err
 	}
 	end := cut.end
-	lowered = max(l.recovery.Load(), l.start.Load(), l.hw.Load()) > end
+	lowered = max(l.recovery.Load(), l.start.Load(), l.hw.Load(), l.cleaned.Load()) > end
 	l.lower(end)
 	l.setList(append(slices.Clone(list[:i]), cut.segment))
 	s.dead.Store(true)
@@ -100,6 +100,8 @@ func (l *Log) lower(end int64) {
 	l.hw.Store(min(l.hw.Load(), end))
 	l.start.Store(min(l.start.Load(), end))
 	l.recovery.Store(min(l.recovery.Load(), end))
+	l.cleaned.Store(min(l.cleaned.Load(), end))
+	l.cuts++
 }
 
 // cutting is the successor of a segment that loses its end.
@@ -194,6 +196,8 @@ func (l *Log) truncateFully(at int64) error {
 	l.hw.Store(at)
 	l.start.Store(at)
 	l.recovery.Store(at)
+	l.cleaned.Store(min(l.cleaned.Load(), at))
+	l.cuts++
 	l.setList(segments{s})
 	for _, gone := range slices.Backward(old) {
 		if err := l.discard(gone); err != nil {

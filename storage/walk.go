@@ -178,9 +178,12 @@ func (s *segment) mapped(f func(b []byte) error) error {
 		return s.gone(err)
 	}
 	defer file.Close()
+	if s.dead.Load() {
+		return errGone
+	}
 	m, err := file.Map(size, false)
 	if err != nil {
-		return err
+		return s.gone(err)
 	}
 	defer m.Close()
 	return m.View(f)
