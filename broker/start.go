@@ -68,9 +68,13 @@ func (b *Broker) openDirs(context.Context) (err error) {
 		LogStarts:       milliseconds(c.LogFlushStartOffsetCheckpointMs),
 		ProducerExpiry:  milliseconds(c.ProducerIDExpirationCheckIntervalMs),
 		FlushCheck:      flushCheck(c),
+		Cleaner:         cleanerConfig(c),
 		OnDirFailed:     b.dirFailed,
 		OnAllFailed:     func() { b.fail(errors.New("all log dirs have failed")) },
 	})
+	if err == nil {
+		b.settings.OnChange(func(_, c *config.Broker) { b.logs.SetCleaner(cleanerConfig(c)) })
+	}
 	return err
 }
 

@@ -54,6 +54,13 @@ type Broker struct {
 	ReplicaHighWatermarkCheckpointMs    int64    `config:"replica.high.watermark.checkpoint.interval.ms"`
 	ProducerIDExpirationMs              int64    `config:"producer.id.expiration.ms"`
 	ProducerIDExpirationCheckIntervalMs int64    `config:"producer.id.expiration.check.interval.ms"`
+	LogCleanerEnable                    bool     `config:"log.cleaner.enable"`
+	LogCleanerThreads                   int      `config:"log.cleaner.threads"`
+	LogCleanerDedupeBufferSize          int64    `config:"log.cleaner.dedupe.buffer.size"` // of all threads together
+	LogCleanerDedupeBufferLoadFactor    float64  `config:"log.cleaner.io.buffer.load.factor"`
+	LogCleanerIOBufferSize              int      `config:"log.cleaner.io.buffer.size"` // of all threads together
+	LogCleanerIOMaxBytesPerSecond       float64  `config:"log.cleaner.io.max.bytes.per.second"`
+	LogCleanerBackoffMs                 int64    `config:"log.cleaner.backoff.ms"`
 
 	// Topics and data.
 	AutoCreateTopicsEnable           bool  `config:"auto.create.topics.enable"`

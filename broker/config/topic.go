@@ -35,10 +35,10 @@ type Topic struct {
 	TimestampAfterMaxMs      int64 `config:"message.timestamp.after.max.ms"`
 	TimestampDifferenceMaxMs int64 `config:"message.timestamp.difference.max.ms"`
 
-	DeleteRetentionMs         int64    `config:"delete.retention.ms,inert"`
-	MinCleanableDirtyRatio    float64  `config:"min.cleanable.dirty.ratio,inert"`
-	MinCompactionLagMs        int64    `config:"min.compaction.lag.ms,inert"`
-	MaxCompactionLagMs        int64    `config:"max.compaction.lag.ms,inert"`
+	DeleteRetentionMs         int64    `config:"delete.retention.ms"`
+	MinCleanableDirtyRatio    float64  `config:"min.cleanable.dirty.ratio"`
+	MinCompactionLagMs        int64    `config:"min.compaction.lag.ms"`
+	MaxCompactionLagMs        int64    `config:"max.compaction.lag.ms"`
 	MessageFormatVersion      string   `config:"message.format.version,inert"`
 	LeaderThrottledReplicas   []string `config:"leader.replication.throttled.replicas,inert"`
 	FollowerThrottledReplicas []string `config:"follower.replication.throttled.replicas,inert"`
