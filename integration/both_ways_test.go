@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -50,7 +51,7 @@ func TestBothWays(t *testing.T) {
 	w.load = newCrashLoad(t, w.addr)
 	w.configure(w.load.topic, kadm.AlterConfig{Name: "segment.bytes", Value: kadm.StringPtr("1200000")}) // batches grow while nobody takes them
 	w.load.javaProducer(t, 3000, 50)
-	w.load.producer(t, 1)
+	w.producer()
 	w.members = []*crashMember{w.load.member(t, 0), w.load.member(t, 1)}
 	w.load.works(t, w.members)
 
@@ -81,6 +82,31 @@ func TestBothWays(t *testing.T) {
 	w.stable()
 	w.end(cleanly)
 	w.dump()
+}
+
+// producer adds one to the load that writes 200 records in a second: what the load writes is read at every turn.
+func (w *bothWays) producer() {
+	const name = "franz"
+	l := w.load
+	c := client(w.t, w.addr, kgo.DefaultProduceTopic(l.topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
+	l.writers.Go(func() {
+		pace := time.NewTicker(5 * time.Millisecond)
+		defer pace.Stop()
+		for n := 0; l.writing.Err() == nil; n++ {
+			r := &kgo.Record{Partition: int32(n % crashPartitions), Key: []byte(name), Value: strconv.AppendInt(nil, int64(n), 10)}
+			c.Produce(context.WithoutCancel(l.writing), r, func(_ *kgo.Record, err error) {
+				if err != nil {
+					w.t.Errorf("%s: record %d: %v", name, n, err)
+					return
+				}
+				l.ack(name, n)
+			})
+			<-pace.C
+		}
+		if err := c.Flush(context.WithoutCancel(l.writing)); err != nil { // what is under way is still written, and counts
+			w.t.Errorf("%s: flush: %v", name, err)
+		}
+	})
 }
 
 // An ending is how the broker before has ended.
