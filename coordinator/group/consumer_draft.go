@@ -27,6 +27,7 @@ type draft struct {
 	owned       struct{ members, target, regexes bool }
 	// hashed and resolved say that the topics, and the regular expressions, were held against the image.
 	hashed, resolved bool
+	erased           bool // the record of the topics
 	// successor is the new id of a static member that came back, by its old one.
 	successor map[string]string
 }
@@ -95,6 +96,10 @@ func (d *draft) replace(old, mb *consumerMember) {
 func (d *draft) setEpoch(hash int64) {
 	d.epoch, d.hash = d.epoch+1, hash
 	d.write(epochRecord(d.group, d.epoch, d.hash))
+	if d.base.topicRecord && !d.erased { // the hash takes its place
+		d.erased = true
+		d.write(runtime.Record{Key: consumerKey(consumerTopicsKeyOf, d.group)})
+	}
 }
 
 func (d *draft) setRegex(regex string, topics []string) {

@@ -276,3 +276,24 @@ func TestConsumerValuesOfOtherVersionsAreRead(t *testing.T) {
 		}
 	}
 }
+
+// TestTheRecordOfTopicsIsErased: brokers before 4.1 recorded the topics of a group; their hash takes the place of that.
+func TestTheRecordOfTopicsIsErased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(Defaults())
+		defer func() { s.c.Close() }()
+		s.image = pictured(topicOf("a", cluster.TopicID{1}, 1))
+		mb := newConsumerMember("m")
+		mb.topics, mb.rebalanceTimeout, mb.epoch = []string{"a"}, 1000, 1
+		appendTo(t, s.log, commitKind, memberRecord("g", mb), epochRecord("g", 1, 0), runtime.Record{Key: consumerKey(consumerTopicsKeyOf, "g"),
+			Value: []byte{0, 0, 1, 0}}, targetEpochRecord("g", 1, 0), currentRecord("g", mb))
+		s.replay()
+		if r, err := s.c.ConsumerHeartbeat(ConsumerHeartbeatRequest{Group: "g", Member: "m", Epoch: 1, RebalanceTimeout: -1}).Await(t.Context()); err != nil || r.Err != nil || r.Epoch != 2 || len(r.Assigned) != 1 {
+			t.Fatal(r, err)
+		}
+		s.shown = len(s.log.Batches()) - 1
+		if text := s.records(t); strings.Count(text, "g topics gone") != 1 {
+			t.Error(text)
+		}
+	})
+}

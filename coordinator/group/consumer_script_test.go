@@ -24,6 +24,7 @@ import (
 //	quit who=A [for-a-while]
 //	again who=A [id=x] [topics=(a)] [owned=(a/0)] [instance=i]   a join of the classic protocol
 //	collect who=A [instance=i]                         a sync of the classic protocol, with the assignment in words
+//	lead who=A to=B owned=(a/0) data=x                 a sync of the classic protocol that assigns, with data of its own
 //	consumer [group=g]                                 what ConsumerGroupDescribe shows
 //	fetch-as who=A [epoch=n]
 //	steady who=(A,B) for=1h every=1s                   heartbeats while time goes by
@@ -56,6 +57,12 @@ func (s *stage) playConsumer(t *testing.T, d *datadriven.TestData, a args, group
 			}
 			return "synced " + s.named(byTopic(set.Sorted()))
 		})
+	case "lead":
+		p := s.client(who)
+		b := assignmentBytes(s.image, s.owned(a, "owned"), []byte{0, 1})
+		b = append(b[:len(b)-4], 0, 0, 0, byte(len(a.get("data", ""))))
+		post(s, who, s.c.Sync(SyncRequest{Group: group, Member: p.member, Generation: p.gen, Assignments: map[string][]byte{
+			s.client(a.get("to", "")).member: append(b, a.get("data", "")...)}}), func(r SyncResult) string { return code(r.Err) })
 	case "consumer":
 		post(s, "consumer", s.c.DescribeConsumer(group), s.showConsumer)
 	case "fetch-as":

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"barnabas/coordinator/group/assign"
 	"barnabas/coordinator/runtime/runtimetest"
 	"barnabas/protocol/record"
 )
@@ -26,6 +27,19 @@ func FuzzReplay(f *testing.F) {
 			k1, v1 := only(batch)
 			k2, v2 := only(next)
 			f.Add(k1, v1, k2, v2, batch.IsTransactional())
+		}
+	}
+	for _, name := range []string{"upgraded.log", "migrated.log"} {
+		var keys, values [][]byte
+		for _, b := range kafka4Log(f, name).Batches() {
+			_ = b.Each(1<<20, func(r record.Record) error {
+				keys, values = append(keys, bytes.Clone(r.Key)), append(values, bytes.Clone(r.Value))
+				return nil
+			})
+		}
+		for i := range keys {
+			next := (i + 1) % len(keys)
+			f.Add(keys[i], values[i], keys[next], values[next], false)
 		}
 	}
 	f.Add([]byte{0, 3, 0, 1, 'g'}, []byte{0, 0, 0, 0, 0, 1}, []byte{0, 17}, []byte(nil), false)
@@ -67,6 +81,9 @@ func FuzzReplay(f *testing.F) {
 					s.c.Fetch(g.Group, nil, true)
 					s.c.Join(JoinRequest{Group: g.Group, SessionTimeout: 6000, RebalanceTimeout: 1000, ProtocolType: g.ProtocolType,
 						Protocols: []Protocol{{"range", nil}}})
+					s.c.DescribeConsumer(g.Group)
+					s.c.ConsumerHeartbeat(ConsumerHeartbeatRequest{Group: g.Group, Member: "m", RebalanceTimeout: 1000, Topics: []string{"t"},
+						Owned: []assign.Partition{}})
 				}
 				synctest.Wait()
 			}

@@ -25,6 +25,10 @@ const (
 func (p Migration) upgrades() bool   { return p == MigrationUpgrade || p == MigrationBidirectional }
 func (p Migration) downgrades() bool { return p == MigrationDowngrade || p == MigrationBidirectional }
 
+// clientAssignors are those that clients bring with them. What they put beside the partitions is no loss (librdkafka's
+// cooperative-sticky does it, and Kafka refuses it for that), as it may be with somebody's own.
+var clientAssignors = []string{"range", "roundrobin", "sticky", "cooperative-sticky"}
+
 // upgrade drafts the consumer group that a classic group becomes when somebody of the consumer protocol joins. Its members go on
 // with the partitions that their leader has given them, in an epoch that is their generation. Where a rebalance is under way that
 // may be nothing yet; then they go on with what they have said that they kept for it.
@@ -53,7 +57,7 @@ func (m *machine) upgrade(g *group) (*draft, *refused) {
 		switch {
 		case !ok || !ok2:
 			return no("the embedded consumer protocol is malformed")
-		case custom:
+		case custom && !slices.Contains(clientAssignors, protocol):
 			return no("an unsupported custom assignor is in use")
 		}
 		mb := newConsumerMember(old.id)
