@@ -11,7 +11,9 @@ PEERS    := $(or $(BARNABAS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/barnab
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
-.PHONY: build run test unit integration peers race lint fuzz fuzz-short bench clean help
+SOAK     ?= 100
+
+.PHONY: build run test unit integration peers race lint fuzz fuzz-short soak bench clean help
 
 build: ## bin/barnabas
 	@mkdir -p bin
@@ -47,6 +49,10 @@ fuzz: ## each fuzzer for FUZZTIME (60s), from what earlier runs found
 
 fuzz-short: ## each fuzzer for 20000 executions, from its seeds
 	@GO=$(GO) bash scripts/fuzz.sh 20000x
+
+soak: build peers ## the long form of the campaigns against crashes: SOAK (100) kills of a broker under load, and as many times the histories
+	BARNABAS_SOAK=$(SOAK) $(GO) test -timeout 120m -count 1 -v -run '^TestHistories$$' ./storage
+	BARNABAS_SOAK=$(SOAK) $(GO) test -tags integration -timeout 120m -count 1 -v -run '^TestKilled(UnderLoad|WhenSyncing)$$' ./integration
 
 bench: build peers ## barnabas and Apache Kafka 3.9.2 side by side; writes docs/BENCHMARKS.md (BENCH= flags)
 	$(GO) run ./integration/bench $(BENCH)

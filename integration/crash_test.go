@@ -37,16 +37,31 @@ func seed(t *testing.T) (uint64, *rand.Rand) {
 	return n, rand.New(rand.NewPCG(n, 0))
 }
 
-// TestKilledTenTimes kills a broker under load, some of the times while it recovers from the kill before.
-func TestKilledTenTimes(t *testing.T) {
+// kills is how many times a campaign kills its broker: $BARNABAS_SOAK, or as many as its short form has.
+func kills(t *testing.T, short int) int {
+	t.Helper()
+	s := os.Getenv("BARNABAS_SOAK")
+	if s == "" {
+		return short
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("BARNABAS_SOAK is %q, not a number above 0", s)
+	}
+	return n
+}
+
+// TestKilledUnderLoad kills a broker under every kind of load, some of the times while it recovers from the kill before: ten times,
+// or BARNABAS_SOAK.
+func TestKilledUnderLoad(t *testing.T) {
 	t.Parallel()
-	killUnderLoad(t, 10, true)
+	killUnderLoad(t, kills(t, 10), true)
 }
 
 // TestKilledWhenSyncing is the same with acknowledgements that wait for the disk.
 func TestKilledWhenSyncing(t *testing.T) {
 	t.Parallel()
-	killUnderLoad(t, 3, false, "flush.messages", "1")
+	killUnderLoad(t, max(kills(t, 3)/10, 3), false, "flush.messages", "1")
 }
 
 func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
@@ -61,18 +76,24 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 		"log.index.size.max.bytes":                      "4096",
 		"log.initial.task.delay.ms":                     "100",
 		"log.segment.delete.delay.ms":                   "100",
+		"log.retention.check.interval.ms":               "200",
+		"log.cleaner.backoff.ms":                        "200",
 	}})
 	l := newCrashLoad(t, b.Addr, settings...)
-	if java {
-		l.javaProducer(t, 3000, 200)
+	if times > 20 {
+		l.pace = 1 // what is written is to be printed by two tools in the end
 	}
+	if java {
+		l.javaProducer(t, max(3000, 300*times), 200)
+	}
+	holds := l.more(t)
 	for i := range 3 {
 		l.producer(t, i)
 	}
 	members := []*crashMember{l.member(t, 0), l.member(t, 1)}
 	l.works(t, members)
 	for n := range times {
-		after := 1 + rng.Int64N(3000)
+		after := 1 + rng.Int64N(300*int64(l.pace))
 		acked := l.count()
 		eventually(t, "the load goes on", func() error {
 			if left := acked + after - l.count(); left > 0 {
@@ -97,9 +118,15 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 			t.Fatal(err)
 		}
 		l.works(t, members)
+		for _, hold := range holds {
+			hold(t, false)
+		}
 	}
 	l.end(t, members)
 	l.verify(t)
+	for _, hold := range holds {
+		hold(t, true)
+	}
 	if strings.Contains(string(readFile(t, b.Log)), "panic") {
 		t.Error("the broker's log tells of a panic")
 	}
@@ -113,6 +140,7 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 // What was acknowledged is written down.
 type crashLoad struct {
 	addr, topic string
+	pace        int // records that each producer has for every 5 ms
 	writing     context.Context
 	reading     context.Context
 	stopWriting context.CancelFunc
@@ -130,7 +158,7 @@ type crashLoad struct {
 const crashPartitions = 4
 
 func newCrashLoad(t *testing.T, addr string, settings ...string) *crashLoad {
-	l := &crashLoad{addr: addr, topic: "crash", acked: map[string]map[int]bool{}, committed: map[string]int64{}, seen: map[string]int64{}}
+	l := &crashLoad{addr: addr, topic: "crash", pace: 10, acked: map[string]map[int]bool{}, committed: map[string]int64{}, seen: map[string]int64{}}
 	create(t, addr, l.topic, crashPartitions, append(settings, "segment.bytes", "100000", "index.interval.bytes", "1000")...)
 	l.writing, l.stopWriting = context.WithCancel(t.Context())
 	l.reading, l.stopReading = context.WithCancel(t.Context())
@@ -177,7 +205,7 @@ func (l *crashLoad) producer(t *testing.T, id int) {
 				return
 			case <-pace.C:
 			}
-			for range 10 {
+			for range l.pace {
 				r := &kgo.Record{Partition: int32(n % crashPartitions), Key: []byte(name), Value: strconv.AppendInt(nil, int64(n), 10)}
 				number := n
 				c.Produce(context.WithoutCancel(l.writing), r, func(_ *kgo.Record, err error) {
@@ -206,7 +234,7 @@ func (l *crashLoad) javaProducer(t *testing.T, records, perSecond int) {
 	}
 	l.writers.Go(func() {
 		defer tools.Close()
-		run, err := tools.Run(3*time.Minute, "", "org.apache.kafka.tools.VerifiableProducer", "--bootstrap-server", l.addr, "--topic", l.topic,
+		run, err := tools.Run(2*time.Minute+4*time.Duration(records/perSecond)*time.Second, "", "org.apache.kafka.tools.VerifiableProducer", "--bootstrap-server", l.addr, "--topic", l.topic,
 			"--max-messages", strconv.Itoa(records), "--throughput", strconv.Itoa(perSecond), "--acks", "-1", "--producer.config", config)
 		if err != nil || run.Exit != 0 {
 			t.Errorf("VerifiableProducer: %v, exit code %d\n%s", err, run.Exit, short(run.Stderr))

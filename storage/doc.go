@@ -57,6 +57,7 @@
 //	truncate: later segments renamed,   a log that is longer than asked         the caller truncates again, as its leader's
 //	   from the last backwards                                                  epochs demand
 //	   fsync of what lies before        as above                                as above
+//	   fsync of the directory           what lies behind is gone                as above
 //	   truncation, fsync of the .log    the wanted bytes; old index files       the segment holds R (lowered): rebuilt
 //	   removal of its index files       segment without indexes                 rebuilt
 //	   fsync of the directory           the cut is durable                      nothing comes back

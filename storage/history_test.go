@@ -524,8 +524,8 @@ func (h *history) log() (p checkpoint.Partition, r *replica, l *storage.Log) {
 		h.refused(p, err)
 		return p, r, nil
 	}
-	if l.Failed() != nil {
-		h.fail("%s is given out, and has failed", l)
+	if e := l.Failed(); e != nil { // since a moment ago
+		h.refused(p, e)
 		return p, r, nil
 	}
 	h.note(func() { r.unnamed = r.unnamed && r.acked == 0 }) // without a file there is nowhere to write it
