@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"runtime"
 	"sync"
 
 	"barnabas/protocol/record/codec"
@@ -15,7 +17,20 @@ import (
 // for; what a walk calls meanwhile must not walk another batch.
 var heavy sync.Mutex
 
-// inflate is codec.Decompress into the buffer, which is heavy until it is given back where that takes much.
+// collected is how much, in bytes, heavy work may leave to the garbage collector as it comes.
+const collected = 32 << 20
+
+// lighten ends heavy work that took some bytes. What it leaves is collected before the next begins, or the garbage of several
+// would be there at a time.
+func lighten(took int) {
+	if took > collected {
+		runtime.GC()
+	}
+	heavy.Unlock()
+}
+
+// inflate is codec.Decompress into the buffer, which is heavy until it is given back where that takes much. Room for that is
+// made once, when it is known how much it takes.
 func (b *buffer) inflate(src []byte, t codec.Type, magic int8, limit int) (err error) {
 	b.b, err = codec.Decompress(b.b[:0], src, t, magic, min(limit, wholeInflated))
 	if limit <= wholeInflated || !errors.Is(err, codec.ErrTooLarge) {
@@ -23,8 +38,43 @@ func (b *buffer) inflate(src []byte, t codec.Type, magic int8, limit int) (err e
 	}
 	heavy.Lock()
 	b.heavy = true
-	b.b, err = codec.Decompress(b.b[:0], src, t, magic, limit)
-	return err
+	size, bad := int64(0), error(nil)
+	if err := streamed(src, t, magic, func(r io.Reader) error {
+		size, bad = io.Copy(io.Discard, &capped{r, limit + 1})
+		return nil
+	}); err != nil {
+		return err
+	}
+	if size > int64(limit) {
+		b.b = b.b[:0]
+		return codec.ErrTooLarge
+	}
+	b.b = make([]byte, size)
+	if err := streamed(src, t, magic, func(r io.Reader) error {
+		_, err := io.ReadFull(r, b.b)
+		return err
+	}); err != nil {
+		return err
+	}
+	return bad
+}
+
+// streamed has f read what src inflates to.
+func streamed(src []byte, t codec.Type, magic int8, f func(io.Reader) error) error {
+	stream, err := codec.NewReader(src, t, magic)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	return f(stream)
+}
+
+// windowOf is what a stream may take, in bytes.
+func windowOf(t codec.Type) int {
+	if t == codec.Zstd {
+		return collected + 1 // what the frame asks for
+	}
+	return 0
 }
 
 // EachTime is Each for one who wants nothing but the records' times: what inflates to much is not held, but looked at piece by
@@ -39,7 +89,7 @@ func (b Batch) EachTime(limit int, f func(offsetDelta int32, timestampDelta int6
 		return err // nothing has been handed out of what is too large
 	}
 	heavy.Lock()
-	defer heavy.Unlock()
+	defer lighten(windowOf(t))
 	stream, err := codec.NewReader(b.Payload(), t, magicV2)
 	if err != nil {
 		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), inflation(err))

@@ -15,7 +15,7 @@ import (
 // strict, from a stream.
 func (in *inspection) pieces(b Batch, t codec.Type) error {
 	heavy.Lock()
-	defer heavy.Unlock()
+	defer lighten(windowOf(t))
 	stream, err := codec.NewReader(b.Payload(), t, magicV2)
 	if err != nil {
 		return reject(kerr.UnknownServerError, "%v", err)

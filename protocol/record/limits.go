@@ -25,11 +25,13 @@ type buffer struct {
 
 func borrow() *buffer { return buffers.Get().(*buffer) }
 
-// giveBack ends the use of a buffer. One that has grown beyond the usual is left to the garbage collector.
+// giveBack ends the use of a buffer. One that is heavy, or has grown beyond the usual is left to the garbage collector.
 func (b *buffer) giveBack() {
 	if b.heavy {
-		b.heavy = false
-		heavy.Unlock()
+		took := cap(b.b)
+		b.heavy, b.b = false, nil
+		lighten(took)
+		return
 	}
 	if cap(b.b) <= wholeInflated {
 		b.b = b.b[:0]
