@@ -190,6 +190,8 @@ func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closing = true
 	active := l.list().active()
+	// What is durable already is not written again: most of many logs have not been touched since they were opened.
+	unsynced := active.padded || !l.synced(l.end.Load())
 	err := error(nil)
 	if d := l.failure.Load(); d != nil {
 		err = d
@@ -202,7 +204,7 @@ func (l *Log) Close() error {
 		err = l.closeIndexes(active)
 	}
 	if err == nil && active.onDisk {
-		err = l.flush(true)
+		err = l.flush(unsynced)
 	}
 	if err == nil {
 		l.removeDeleted()
@@ -211,26 +213,30 @@ func (l *Log) Close() error {
 	return err
 }
 
-// closeIndexes puts the active segment's indexes on disk; nobody appends any more.
+// closeIndexes puts the active segment's indexes on disk, unless they are there since it was opened; nobody appends any more.
 func (l *Log) closeIndexes(s *segment) error {
 	if lv := s.live.Load(); lv != nil {
 		l.closeTimes(s, lv)
-	} else {
-		for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
-			if ok, err := vfs.Exists(l.fs, s.path(suffix)); err != nil {
-				return l.fail("stat of index", err)
-			} else if !ok {
-				if err := l.enliven(s, l.config.Load()); err != nil {
-					return err
-				}
-				break
-			}
-		}
+	} else if ok, err := l.hasIndexes(s); ok || err != nil {
+		return err
+	} else if err := l.enliven(s, l.config.Load()); err != nil {
+		return err
 	}
 	l.mu.Lock()
 	l.dirDirty = true
 	l.mu.Unlock()
 	return l.writeIndexes(s)
+}
+
+func (l *Log) hasIndexes(s *segment) (bool, error) {
+	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
+		if ok, err := vfs.Exists(l.fs, s.path(suffix)); err != nil {
+			return false, l.fail("stat of index", err)
+		} else if !ok {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Abandon drops the log as it is, writing nothing more: before its directory is deleted, and in place of a crash.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -122,7 +123,7 @@ func (s *survey) load(ctx context.Context, config func(topic string) Config) err
 	}
 	began := m.o.Clock.Now()
 	s.reported.Store(began.UnixMilli())
-	err := each(ctx, int(m.threads.Load()), s.replicas, s.open)
+	err := each(ctx, max(int(m.threads.Load()), runtime.GOMAXPROCS(0)), s.replicas, s.open)
 	if s.failure.Load() != nil {
 		return nil
 	}

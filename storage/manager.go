@@ -25,7 +25,7 @@ type Options struct {
 	Logger *zap.Logger // says nothing
 
 	Dirs            []string // log.dirs, at least one
-	RecoveryThreads int      // num.recovery.threads.per.data.dir; 1. They also close the logs
+	RecoveryThreads int      // num.recovery.threads.per.data.dir; 1. There are as many at least as processors; they also close the logs
 
 	// OpenFiles and Mappings bound the handles of all logs together. 10000 and 10000: well below the limits that a
 	// Linux system gives a service; half of the files that the process may open, if that is less.
