@@ -40,17 +40,24 @@ func allowed(d *Difference) *Rule {
 // ready is why what is created by asking is answered otherwise.
 const ready = "What is answered is ready: a topic that Metadata creates is answered with its leaders; Apache Kafka answers LEADER_NOT_AVAILABLE (5) first."
 
+// consumerProtocol is why all that the consumer protocol answers is otherwise.
+const consumerProtocol = "The consumer protocol of KIP-848 is served, as by Apache Kafka 4.x; 3.9 advertises the API but answers UNSUPPORTED_VERSION (35) in ZooKeeper mode."
+
 const unclearMaps = "A bad listener.security.protocol.map or max.connections.per.ip.overrides is refused with what is wrong with it; Apache Kafka's message is Java's \"begin 0, end -1\", or lacks the valid names."
 
 // rules are all differences from Apache Kafka 3.9.2 that a client can see and that are meant. docs/COMPATIBILITY.md is made from
 // this table by --write-compatibility.
 var rules = []Rule{
-	{API: 18, Path: `ApiKeys\[(4|5|6|7|24|25|26|27|28|34|36|17|38|39|40|41|45|48|49|50|51|56|57|58|65|66|67|68|69)\]`, Ours: "absent",
+	{API: 18, Path: `ApiKeys\[(4|5|6|7|24|25|26|27|28|34|36|17|38|39|40|41|45|48|49|50|51|56|57|58|65|66|67)\]`, Ours: "absent",
 		Reason: "An API that is not built yet is not advertised: those between brokers, transactions, reassignment, SASL, delegation tokens, quotas, SCRAM, features."},
-	{API: 18, Path: `ApiKeys\[(0|1|2|3|8|9|15|18|35|42|60)\]\.MaxVersion`, Ours: "2|3|5|6|10|11|13|18",
+	{API: 18, Path: `ApiKeys\[(0|1|2|3|8|9|15|18|35|42|60|68|69)\]\.MaxVersion`, Ours: "1|2|3|5|6|10|11|13|18",
 		Reason: "Versions that clients of Kafka 4 know and a 3.9 broker does not are advertised too."},
 	{API: 18, Path: `ApiKeys\[75\]`, Kafka: "absent",
 		Reason: "DescribeTopicPartitions is advertised; a 3.9 broker in ZooKeeper mode does not have it, and tools of 3.8 and later then ask Metadata."},
+	{API: 68, Reason: consumerProtocol},
+	{API: 69, Reason: consumerProtocol},
+	{API: 32, Unasked: true,
+		Reason: "Where group.coordinator.rebalance.protocols is not set, the classic and the consumer protocol are served, and where group.consumer.migration.policy is not set, groups change over in both directions: that is Apache Kafka 4.0's default, while 3.9 shows, and barnabas with it, that of a protocol in the making."},
 	{API: 18, Path: `ApiKeys.len`, Reason: "The sets of advertised APIs differ as said."},
 	{API: 3, Script: "auto creation|topics", Label: "a colliding name|no topics", Path: `Topics\[.*\]\.ErrorCode`, Kafka: "5", Ours: "0", Reason: ready},
 	{API: 3, Script: "auto creation|topics", Label: "a colliding name|no topics", Path: `Topics\[.*\]\.Partitions.len`, Kafka: "null", Ours: "1", Reason: ready},

@@ -18,8 +18,9 @@ type Counts struct {
 	Invalid int // one that is answered with an error, or a frame that closes the connection
 }
 
-// refusals are APIs that have no answer without this error on a fresh broker that stands alone and has no authorizer.
-var refusals = map[int16]int16{29: 54, 30: 54, 31: 54, 43: 84}
+// refusals are APIs that have no answer without this error on a fresh broker that stands alone, has no authorizer, and knows no
+// consumer protocol.
+var refusals = map[int16]int16{29: 54, 30: 54, 31: 54, 43: 84, 68: 35, 69: 35}
 
 // covers notes a question about the script's own API. req nil: a raw frame.
 func (r *Report) covers(s *Session, req kmsg.Request, kafka Answer) {

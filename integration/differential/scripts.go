@@ -9,7 +9,7 @@ import (
 
 var scriptTable = concat(metadataScripts, apiVersionsScripts, produceScripts, messageSetScripts, idempotenceScripts, fetchScripts, fetchSessionScripts,
 	listOffsetsScripts, epochScripts, deleteRecordsScripts, createTopicsScripts, topicScripts, configScripts, valueScripts, clusterScripts, aclScripts,
-	coordinatorScripts, memberScripts, offsetScripts, groupAdminScripts, frameScripts())
+	coordinatorScripts, memberScripts, consumerScripts, offsetScripts, groupAdminScripts, frameScripts())
 
 func scripts() []Script { return scriptTable }
 
@@ -27,7 +27,7 @@ func str(s string) *string { return kmsg.StringPtr(s) }
 func same(req kmsg.Request) build { return func(*Side) kmsg.Request { return req } }
 
 // framedAPIs are the APIs whose frames are bent by frameScripts.
-var framedAPIs = []int16{0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 29, 30, 31, 32, 33, 35, 37, 42, 43, 44, 46, 47, 60, 61}
+var framedAPIs = []int16{0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 29, 30, 31, 32, 33, 35, 37, 42, 43, 44, 46, 47, 60, 61, 68, 69}
 
 // frameScripts send each API's frame cut within the header and within the body, and with bytes after its end.
 func frameScripts() []Script {
