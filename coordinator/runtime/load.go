@@ -52,9 +52,14 @@ func (s *shard) replay(scope *Scope) error {
 		if s.isRetired() {
 			return nil // serve throws the machine away
 		}
+		end := scope.log.End()
 		chunk, err := scope.log.Read(scope.next, s.rt.o.LoadBytes)
 		if err != nil {
 			return fmt.Errorf("read at %d: %w", scope.next, err)
+		}
+		if len(chunk) == 0 {
+			scope.next = end // compaction has left nothing up to there
+			continue
 		}
 		before := scope.next
 		for len(chunk) > 0 {

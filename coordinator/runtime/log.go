@@ -18,7 +18,8 @@ type Log interface {
 	HighWatermark() *await.Level
 	// Writable says why an append would be refused now: too few in-sync replicas, not the leader any more, a failed disk.
 	Writable() error
-	// Read gives whole entries beginning with the one that holds offset: at least one, even if it is larger than max bytes.
+	// Read gives whole entries beginning with the one that holds offset, or the next one: at least one, even if it is larger than
+	// max bytes; none where compaction has left none up to the end.
 	Read(offset int64, max int) ([]byte, error)
 	// Start is the first offset that may be read, End the one after the last.
 	Start() int64

@@ -367,6 +367,23 @@ func TestAFailedLoadIsTriedAgain(t *testing.T) {
 	})
 }
 
+// Compaction may leave nothing of the end of a log, when the last records of all keys there were tombstones.
+func TestLoadOfACompactedEnd(t *testing.T) {
+	within(t, func(b *bench) {
+		b.wants(b.put("a", "1"), "1")
+		b.wants(b.put("b", "2"), "2")
+		kept := b.log.Clone()
+		kept.Compact(func(batch record.Batch) bool { return batch.BaseOffset() > 0 })
+		b.rt.Lead(1, 1, kept)
+		synctest.Wait()
+		read := func(key string) *Promise[string] {
+			return Read(b.rt, 1, func(s *shelf, p *Promise[string]) { p.Resolve(s.kept[key]) })
+		}
+		b.wants(read("a"), "1")
+		b.wants(read("b"), "")
+	})
+}
+
 func TestLeadAndResign(t *testing.T) {
 	within(t, func(b *bench) {
 		b.fails(Read(b.rt, 7, func(*shelf, *Promise[string]) {}), kerr.NotCoordinator)

@@ -179,6 +179,13 @@ func (l *Log) Truncate() {
 	}
 }
 
+// Compact drops batches as the log cleaner does: the offsets stay.
+func (l *Log) Compact(drop func(record.Batch) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.batches = slices.DeleteFunc(slices.Clone(l.batches), drop)
+}
+
 // Clone is another log with the same content, all of it committed.
 func (l *Log) Clone() *Log {
 	l.mu.Lock()
