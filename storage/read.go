@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"go.uber.org/zap"
 
 	"barnabas/storage/vfs"
 )
@@ -49,6 +51,10 @@ func (l *Log) readError(err error) error {
 			err = fmt.Errorf("%w: %w", err, kerr.CorruptMessage)
 		}
 		return fmt.Errorf("%s: %w", l, err)
+	case vfs.OutOfFiles(err), vfs.OutOfMaps(err):
+		// Nothing is wrong with the disk: who asks again when there is room is answered.
+		l.logger.Warn("cannot read: too many files or mappings", zap.Stringer("log", l), zap.Error(err))
+		return &DiskError{Dir: filepath.Dir(l.dir), Op: "read in " + filepath.Base(l.dir), Err: err}
 	default:
 		return l.fail("read", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"barnabas/storage/index"
+	"barnabas/storage/vfs"
 )
 
 // segment is a stretch of the log in one .log file with its indexes. The last of a log is active and grows; the others
@@ -107,6 +108,9 @@ func (s *segment) acquireMap(at *slot, suffix string, random bool) (*handle, err
 			return &handle{}, err
 		}
 		m, err := f.Map(size, random)
+		for vfs.OutOfMaps(err) && s.log.files.maps.shed(shedAtOnce) {
+			m, err = f.Map(size, random)
+		}
 		return &handle{mapping: m}, err
 	})
 	if err != nil && s.dead.Load() {

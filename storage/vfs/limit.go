@@ -12,6 +12,10 @@ func OutOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
+// OutOfMaps says that a file could not be mapped because the process has too many mappings (vm.max_map_count) or too little
+// room for more: nothing is wrong with the disk.
+func OutOfMaps(err error) bool { return errors.Is(err, syscall.ENOMEM) }
+
 // FileLimit is how many files and sockets this process may have open.
 func FileLimit() int {
 	var l syscall.Rlimit
