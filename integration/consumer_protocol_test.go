@@ -28,13 +28,15 @@ const groupPartitions = 6
 
 // household is a group with its members and what has been written for it.
 type household struct {
-	t       testing.TB
-	addr    string
-	group   string
-	topic   string
-	client  *kgo.Client
-	written int
-	readers []func() string // what members have read, those of the past too
+	t     testing.TB
+	addr  string
+	group string
+	topic string
+	// subscription is what Python members subscribe to: the topic, or a regular expression that begins with ^.
+	subscription string
+	client       *kgo.Client
+	written      int
+	readers      []func() string // what members have read, those of the past too
 }
 
 // member is somebody who reads in the group.
@@ -44,7 +46,7 @@ type member struct {
 }
 
 func newHousehold(t testing.TB, addr, group string) *household {
-	h := &household{t: t, addr: addr, group: group, topic: group + "-topic"}
+	h := &household{t: t, addr: addr, group: group, topic: group + "-topic", subscription: group + "-topic"}
 	create(t, addr, h.topic, groupPartitions)
 	h.client = client(t, addr, kgo.DefaultProduceTopic(h.topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	return h
@@ -78,7 +80,7 @@ func (h *household) process(name string, cmd *exec.Cmd) *member {
 }
 
 func (h *household) python(protocol string, instance ...string) *member {
-	args := append([]string{"-W", "ignore", filepath.Join(peers.Root(), "integration", "python", "consumer_member.py"), h.addr, h.group, h.topic, protocol}, instance...)
+	args := append([]string{"-W", "ignore", filepath.Join(peers.Root(), "integration", "python", "consumer_member.py"), h.addr, h.group, h.subscription, protocol}, instance...)
 	return h.process("python", exec.Command(installed(h.t, "python", "bin", "python"), args...))
 }
 
@@ -255,6 +257,29 @@ func TestConsumerProtocol(t *testing.T) {
 			return err
 		})
 		b.shows(b.run("", consumerGroups, "--delete", "--group", h.group), "successful")
+	})
+}
+
+// TestConsumerProtocolPattern has a member that subscribes with a regular expression, which the broker resolves, also for a topic that
+// comes later.
+func TestConsumerProtocolPattern(t *testing.T) {
+	stores(t, func(t *testing.T, addr string) {
+		h := newHousehold(t, addr, "patterns")
+		h.subscription = "^patterns-.*"
+		h.python("consumer")
+		h.together(1, 0)
+		h.reads()
+		g, err := h.describe()
+		if err != nil || g.Members[0].SubscribedTopicRegex == nil || !strings.Contains(*g.Members[0].SubscribedTopicRegex, "patterns-.*") {
+			t.Fatalf("%+v %v", g, err) // librdkafka puts it into brackets of its own
+		}
+		create(t, addr, "other-topic", 1)
+		h.topic = create(t, addr, "patterns-later", groupPartitions)
+		h.client = client(t, addr, kgo.DefaultProduceTopic(h.topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+		h.reads()
+		if g, err = h.describe(); err != nil || len(g.Members[0].Assignment.TopicPartitions) != 2 {
+			t.Errorf("%+v %v", g, err)
+		}
 	})
 }
 

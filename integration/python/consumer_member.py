@@ -1,4 +1,4 @@
-"""A member of a group that prints what it reads, until it is stopped. Run as: HOST:PORT GROUP TOPIC consumer|classic [INSTANCE]."""
+"""A member of a group that prints what it reads, until it is stopped. Run as: HOST:PORT GROUP TOPIC|^REGEX consumer|classic [INSTANCE]."""
 
 import signal
 import sys
