@@ -97,7 +97,10 @@ var acting = map[string]string{
 	"log.preallocate": "true", "log.retention.bytes": "7", "log.retention.ms": "7", "log.roll.jitter.ms": "7", "log.roll.ms": "7",
 	"log.segment.bytes": "7777", "log.segment.delete.delay.ms": "7", "message.max.bytes": "77", "min.insync.replicas": "2",
 	"max.connection.creation.rate": "77", "max.connections": "77", "max.connections.per.ip": "7", "max.connections.per.ip.overrides": "127.0.0.1:7",
-	"num.recovery.threads.per.data.dir": "2", "producer.id.expiration.ms": "7", "unclean.leader.election.enable": "true",
+	"log.cleaner.backoff.ms": "7", "log.cleaner.dedupe.buffer.size": "7777777", "log.cleaner.delete.retention.ms": "7",
+	"log.cleaner.io.buffer.load.factor": "0.7", "log.cleaner.io.buffer.size": "77777", "log.cleaner.io.max.bytes.per.second": "77777",
+	"log.cleaner.max.compaction.lag.ms": "7", "log.cleaner.min.cleanable.ratio": "0.7", "log.cleaner.min.compaction.lag.ms": "7",
+	"log.cleaner.threads": "2", "num.recovery.threads.per.data.dir": "2", "producer.id.expiration.ms": "7", "unclean.leader.election.enable": "true",
 }
 
 // Every setting that may change while the broker runs acts when it does, or is said to act never: listeners and
@@ -117,7 +120,7 @@ func TestEverySettingThatMayChangeActsOrIsSaidNotTo(t *testing.T) {
 	seen := func() string {
 		limits := b.crowd.limits
 		threads := b.settings.Broker().NumRecoveryThreadsPerDataDir // of which the log dirs show nothing before they close
-		return fmt.Sprintf("%+v %+v %v %v %d %v", *b.topics.get("t"), limits, b.registration.Endpoints(), b.listenerNames(), threads, b.controllerSettings())
+		return fmt.Sprintf("%+v %+v %v %v %d %v %v", *b.topics.get("t"), limits, b.registration.Endpoints(), b.listenerNames(), threads, b.controllerSettings(), cleanerConfig(b.settings.Broker()))
 	}
 	for _, def := range config.BrokerDefs().All() {
 		if def.Mode != config.PerBroker && def.Mode != config.ClusterWide {
