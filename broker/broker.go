@@ -53,6 +53,9 @@ type Options struct {
 	// Clock and FS are for tests; nil is the machine's. The embedded store uses the machine's file system always.
 	Clock clock.Clock
 	FS    vfs.FS
+
+	// wrapStore, where it is not nil, stands before the embedded store: the disks that fail in tests are not its own.
+	wrapStore func(store.Store) store.Store
 }
 
 // Alone is the config of a broker by itself: no ZooKeeper, its data in folder, listening on address ("127.0.0.1:0" for
@@ -72,6 +75,8 @@ type Broker struct {
 	fs       vfs.FS
 	log      *zap.Logger
 	loggers  *config.Loggers
+	// wrapStore is Options.wrapStore.
+	wrapStore func(store.Store) store.Store
 
 	self      int32
 	clusterID string
@@ -115,7 +120,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if o.Clock == nil {
 		o.Clock = clock.Real
 	}
-	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, fs: o.FS,
+	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, fs: o.FS, wrapStore: o.wrapStore,
 		started: make(chan struct{}), done: make(chan struct{})}
 	b.loggers, b.log = config.LoggersOf(o.Logger)
 	b.ctx, b.cancel = context.WithCancel(context.Background())

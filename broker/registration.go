@@ -103,7 +103,7 @@ func (r *registration) Run(ctx context.Context, ready func()) error {
 		if errors.Is(err, store.ErrSession) {
 			continue
 		}
-		if errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil {
+		if errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrDisk) && ctx.Err() == nil {
 			r.o.Log.Warn("registration failed, trying again", zap.Error(err))
 			select {
 			case <-r.o.Clock.After(100 * time.Millisecond):

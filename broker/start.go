@@ -158,11 +158,18 @@ func (b *Broker) openStore(ctx context.Context) error {
 		return nil
 	}
 	db, err := embedded.Open(filepath.Join(c.LogDirs[0], embeddedStore), embedded.Options{Clock: b.clock})
+	if errors.Is(err, store.ErrDisk) {
+		return fmt.Errorf("the coordination store of a broker alone lies in its first log dir, and the disk of %s refuses writes: make room there (or mend it), and start again: %w",
+			c.LogDirs[0], err)
+	}
 	if err != nil {
 		return err
 	}
 	session := db.NewSession()
 	b.store = session
+	if b.wrapStore != nil {
+		b.store = b.wrapStore(session)
+	}
 	b.closers = append(b.closers, session.Close, db.Close)
 	return nil
 }
@@ -494,7 +501,9 @@ func (b *Broker) dirFailed(dir string, err error) {
 		return
 	}
 	b.partitions.DiskFailed()
-	if _, err := b.store.Create(b.ctx, store.LogDirEventPrefix, store.EncodeLogDirEvent(b.self), store.Sequential); err != nil {
+	if _, err := b.store.Create(b.ctx, store.LogDirEventPrefix, store.EncodeLogDirEvent(b.self), store.Sequential); errors.Is(err, store.ErrDisk) {
+		b.controller.LogDirFailed(b.self) // alone with the store in the log dir that has failed
+	} else if err != nil {
 		b.log.Warn("cannot tell the controller of the failed log dir", zap.Error(err))
 	}
 }

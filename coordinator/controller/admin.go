@@ -71,13 +71,18 @@ func (a *Admin) controllerCheck(ctx context.Context, kind, name string) (store.O
 	return store.Check(store.ControllerPath, stat.Version), nil
 }
 
-// tell logs what a client is told of as an unknown error only: that the store failed, and how.
-func (a *Admin) tell(what, name string, err error) {
+// tell gives what a client is told. It logs what that hides: that the store failed, and how. A store that cannot write for
+// its disk is KAFKA_STORAGE_ERROR, which Apache Kafka, whose store is elsewhere, has no such answer for.
+func (a *Admin) tell(what, name string, err error) error {
 	var known *kerr.Error
 	told := errors.As(err, &known) && known != kerr.UnknownServerError
 	if err != nil && !told && !errors.Is(err, context.Canceled) {
 		a.o.Logger.Error("coordination store failed", zap.String("at", what), zap.String("name", name), zap.Error(err))
 	}
+	if errors.Is(err, store.ErrDisk) {
+		return refuse(kerr.KafkaStorageError, "This broker's coordination store lies in its first log dir, whose disk refuses writes: make room there, or mend it.")
+	}
+	return err
 }
 
 // conflicting says whether a step failed because nodes were not as it expected them.

@@ -41,10 +41,10 @@ func (a *Admin) EntityConfig(ctx context.Context, kind, name string) (map[string
 // no settings left lose their node. It does not judge the settings; the caller has.
 func (a *Admin) SetConfigs(ctx context.Context, kind, name string, settings map[string]string, version int32) error {
 	err := a.setConfigs(ctx, kind, name, settings, version)
-	if !errors.Is(err, ErrConfigChanged) {
-		a.tell("settings of "+kind, name, err)
+	if errors.Is(err, ErrConfigChanged) {
+		return err
 	}
-	return err
+	return a.tell("settings of "+kind, name, err)
 }
 
 func (a *Admin) setConfigs(ctx context.Context, kind, name string, settings map[string]string, version int32) error {

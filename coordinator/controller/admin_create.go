@@ -57,8 +57,7 @@ func (a *Admin) CreateTopics(ctx context.Context, ns []NewTopic, validateOnly bo
 	for i, n := range ns {
 		d, err := a.draftTopic(ctx, n, drafts)
 		if err != nil {
-			a.tell("creation of topic", n.Name, err)
-			results[i].Err = err
+			results[i].Err = a.tell("creation of topic", n.Name, err)
 			continue
 		}
 		d.result = &results[i]
@@ -71,7 +70,7 @@ func (a *Admin) CreateTopics(ctx context.Context, ns []NewTopic, validateOnly bo
 	a.writeTopics(ctx, drafts)
 	for _, d := range drafts {
 		if d.result.Err != nil {
-			a.tell("creation of topic", d.name, d.result.Err)
+			d.result.Err = a.tell("creation of topic", d.name, d.result.Err)
 			d.result.Created = Created{}
 			continue
 		}

@@ -33,7 +33,7 @@ func (a *Admin) DeleteTopics(ctx context.Context, names []string) []error {
 		marks, at = marks[n:], at[n:]
 	}
 	for i, name := range names {
-		if a.tell("deletion of topic", name, errs[i]); errs[i] == nil {
+		if errs[i] = a.tell("deletion of topic", name, errs[i]); errs[i] == nil {
 			a.o.Logger.Info("topic marked for deletion", zap.String("topic", name))
 		}
 	}

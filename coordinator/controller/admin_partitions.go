@@ -16,9 +16,7 @@ import (
 // CreatePartitions raises a topic's number of partitions to count, or with validateOnly says whether it could be.
 // Assignments are the replicas of each new partition; nil lets the broker choose. Refusals have Kafka's codes and texts.
 func (a *Admin) CreatePartitions(ctx context.Context, name string, count int32, assignments [][]int32, validateOnly bool) error {
-	err := a.createPartitions(ctx, name, count, assignments, validateOnly)
-	a.tell("new partitions of topic", name, err)
-	return err
+	return a.tell("new partitions of topic", name, a.createPartitions(ctx, name, count, assignments, validateOnly))
 }
 
 func (a *Admin) createPartitions(ctx context.Context, name string, count int32, assignments [][]int32, validateOnly bool) error {

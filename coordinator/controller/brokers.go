@@ -169,7 +169,10 @@ func (t *term) replicasDown(lost map[int32][]tp) error {
 			}
 		}
 		told = told || len(down) > 0
-		if _, err := t.transactEach(down, func(d *draft, some []tp) { d.replicaDown(broker, some) }); err != nil {
+		if _, err := t.transactEach(down, func(d *draft, some []tp) {
+			d.unwritten = true
+			d.replicaDown(broker, some)
+		}); err != nil {
 			return err
 		}
 	}

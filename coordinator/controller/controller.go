@@ -134,6 +134,17 @@ func (c *Controller) UncleanElectionAllowed(topic string) {
 	}
 }
 
+// LogDirFailed has the controller look which replicas of a broker have lost their log dir. It is for the broker of the
+// controller's own process when the store cannot be written, and the note that others would leave there with it; a
+// controller that is not active does nothing, and its successor asks everybody anyway.
+func (c *Controller) LogDirFailed(broker int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inbox != nil {
+		c.inbox.put(logDirFailed{broker})
+	}
+}
+
 // retryPause is how long the controller waits before it stands for election again after something went wrong.
 const retryPause = 100 * time.Millisecond
 

@@ -26,6 +26,9 @@ type draft struct {
 	after []func(*world)
 
 	mail mail
+	// unwritten says that the draft only draws conclusions from what is so, and holds even where an embedded store cannot be
+	// written: nobody else leads then, and the next term draws them again.
+	unwritten bool
 	// refused are the moves that could not be made, with the reason.
 	refused map[tp]error
 	logs    []note

@@ -206,16 +206,26 @@ func (logDirEvents) handle(t *term) error {
 		}
 		brokers[broker] = true
 	}
-	t.log.Info("log dirs have failed", zap.Int32s("brokers", sortedKeys(brokers)))
-	_, err = t.transact(func(d *draft) {
-		for _, broker := range sortedKeys(brokers) {
-			d.replicaUp(broker, d.w.hosted(broker))
-		}
-	})
-	if err != nil {
+	if err := t.askRoles(sortedKeys(brokers)...); err != nil {
 		return err
 	}
 	return t.deleteEach(store.LogDirEventsPath, names)
+}
+
+// logDirFailed: a broker has said itself that a log dir of its has failed.
+type logDirFailed struct{ broker int32 }
+
+func (e logDirFailed) handle(t *term) error { return t.askRoles(e.broker) }
+
+// askRoles tells brokers whose log dirs have failed the roles of all their replicas again.
+func (t *term) askRoles(brokers ...int32) error {
+	t.log.Info("log dirs have failed", zap.Int32s("brokers", brokers))
+	_, err := t.transact(func(d *draft) {
+		for _, broker := range brokers {
+			d.replicaUp(broker, d.w.hosted(broker))
+		}
+	})
+	return err
 }
 
 // handle learns from a broker's answer which of its replicas cannot serve, and which are deleted.

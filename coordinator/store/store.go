@@ -19,6 +19,9 @@ var (
 	// ErrUnavailable says that the store cannot be reached now; the operation may or may not have been done.
 	ErrUnavailable = errors.New("store not reachable")
 	ErrClosed      = errors.New("store closed")
+	// ErrDisk says that the disk of an embedded store refuses what is written. Nothing of the operation is done; reading goes
+	// on. It comes with ErrUnavailable.
+	ErrDisk = errors.New("the disk of the store refuses writes")
 	// ErrBadPath refuses a path that names no node: relative, with an empty name, with a NUL, with a trailing slash.
 	ErrBadPath = errors.New("malformed path")
 	// ErrTooLarge refuses content of more than MaxData bytes.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"barnabas/coordinator/store"
 	"barnabas/storage/clock"
 )
@@ -81,16 +83,26 @@ func Open(path string, o Options) (*DB, error) {
 	} else {
 		f, err := openBolt(path)
 		if err != nil {
-			return nil, err
+			return nil, ofDisk(err)
 		}
 		db.back = f
 	}
 	if err := db.start(); err != nil {
 		db.back.close()
-		return nil, fmt.Errorf("store %s: %w", path, err)
+		return nil, fmt.Errorf("store %s: %w", path, ofDisk(err))
 	}
 	go db.run()
 	return db, nil
+}
+
+// ofDisk makes an ErrDisk of an error that speaks of a disk.
+func ofDisk(err error) error {
+	for _, of := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS} {
+		if errors.Is(err, of) {
+			return fmt.Errorf("%w: %w", store.ErrDisk, err)
+		}
+	}
+	return err
 }
 
 func (db *DB) start() error {
@@ -238,7 +250,9 @@ func (db *DB) apply(batch []*write) {
 		return nil
 	})
 	if err == nil && len(changes) > 0 {
-		err = db.back.commit(changes, zxid)
+		if err = db.back.commit(changes, zxid); err != nil {
+			err = fmt.Errorf("%w: %w", store.ErrDisk, err)
+		}
 	}
 	if err == nil {
 		db.zxid = zxid

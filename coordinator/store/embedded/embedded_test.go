@@ -194,7 +194,7 @@ func TestAFailedCommitIsNotSeen(t *testing.T) {
 	full := errors.New("no space left on device")
 	disk := &brokenDisk{db.back, full}
 	db.back = disk
-	if _, err := s.Set(ctx, "/a", []byte("x"), 0); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, full) {
+	if _, err := s.Set(ctx, "/a", []byte("x"), 0); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, store.ErrDisk) || !errors.Is(err, full) {
 		t.Error(err)
 	}
 	if _, err := s.Create(ctx, "/e", nil, store.Ephemeral); !errors.Is(err, full) {
