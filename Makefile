@@ -50,8 +50,9 @@ fuzz: ## each fuzzer for FUZZTIME (60s), from what earlier runs found
 fuzz-short: ## each fuzzer for 20000 executions, from its seeds
 	@GO=$(GO) bash scripts/fuzz.sh 20000x
 
-soak: build peers ## the long form of the campaigns against crashes: SOAK (100) kills of a broker under load, and as many times the histories
+soak: build peers ## the long form of the campaigns: SOAK (100) kills of a broker under load, as many times the histories, random groups
 	BARNABAS_SOAK=$(SOAK) $(GO) test -timeout 120m -count 1 -v -run '^TestHistories$$' ./storage
+	$(GO) test -timeout 120m -count 1 -v -run '^TestRandomSchedules' ./coordinator/group -rapid.checks=$$(( $(SOAK) * 100 ))
 	BARNABAS_SOAK=$(SOAK) $(GO) test -tags integration -timeout 120m -count 1 -v -run '^TestKilled(UnderLoad|WhenSyncing)$$' ./integration
 
 bench: build peers ## barnabas and Apache Kafka 3.9.2 side by side; writes docs/BENCHMARKS.md (BENCH= flags)

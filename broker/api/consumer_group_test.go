@@ -70,7 +70,10 @@ func TestConsumerGroupDescribe(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	// The other kind of description does not know it; a list does.
-	if g := ask[*kmsg.DescribeGroupsResponse](s, 6, &kmsg.DescribeGroupsRequest{Groups: []string{"g"}}).Groups[0]; g.ErrorCode != kerr.GroupIDNotFound.Code || g.State != "Dead" {
+	if g := ask[*kmsg.DescribeGroupsResponse](s, 6, &kmsg.DescribeGroupsRequest{Groups: []string{"g"}}).Groups[0]; g.ErrorCode != kerr.GroupIDNotFound.Code || g.State != "Dead" || *g.ErrorMessage != "Group g is not a classic group." {
+		t.Errorf("%+v", g)
+	}
+	if g := ask[*kmsg.DescribeGroupsResponse](s, 5, &kmsg.DescribeGroupsRequest{Groups: []string{"g"}}).Groups[0]; g.ErrorCode != 0 || g.State != "Dead" || len(g.Members) != 0 {
 		t.Errorf("%+v", g)
 	}
 	if l := ask[*kmsg.ListGroupsResponse](s, 5, &kmsg.ListGroupsRequest{TypesFilter: []string{"consumer"}}); len(l.Groups) != 1 || l.Groups[0].GroupType != "consumer" || l.Groups[0].GroupState != "Stable" {

@@ -67,8 +67,11 @@ func described(req *kmsg.DescribeGroupsRequest, id string, d *group.Description,
 	case err != nil:
 		r.ErrorCode = refusal(err, kerr.CoordinatorNotAvailable).Code
 		return r
-	case d == nil && req.Version >= 6:
+	case (d == nil || d.Other) && req.Version >= 6:
 		message := fmt.Sprintf("Group %s not found.", id)
+		if d != nil {
+			message = fmt.Sprintf("Group %s is not a classic group.", id)
+		}
 		r.State, r.ErrorCode, r.ErrorMessage = group.Dead.String(), kerr.GroupIDNotFound.Code, &message
 		return r
 	case d == nil:

@@ -2,11 +2,15 @@ package group
 
 import "barnabas/coordinator/runtime"
 
-// describe shows a group of the classic protocol; nil if there is none. Metadata and assignments are shown of stable groups only.
+// describe shows a group of the classic protocol, as dead if it is of the other; nil if there is none. Metadata and assignments are shown of stable groups only.
 func (m *machine) describe(id string, p *runtime.Promise[*Description]) {
 	g := m.groups[id]
-	if g == nil || g.consumer != nil {
+	switch {
+	case g == nil:
 		p.Resolve(nil)
+		return
+	case g.consumer != nil:
+		p.Resolve(&Description{State: Dead.String(), Other: true})
 		return
 	}
 	d := &Description{State: g.state.String(), ProtocolType: g.protocolType, Members: make([]MemberDescription, len(g.members))}

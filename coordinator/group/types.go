@@ -119,6 +119,8 @@ type Offset struct {
 
 // Description is a group as DescribeGroups shows it.
 type Description struct {
+	// Other says that the group is of another protocol, of which this does not tell.
+	Other                  bool
 	State                  string
 	ProtocolType, Protocol string
 	Members                []MemberDescription
