@@ -492,3 +492,30 @@ func TestCleanAfterKafka(t *testing.T) {
 		must(t, l.Close())
 	}
 }
+
+// A log that was compacted and is not any more crashes twice, and the snapshots that the first recovery was to write are not
+// there. The emptied segments must not be taken for ones that lost their end: all behind them would go.
+func TestNotCompactedAnyMore(t *testing.T) {
+	b := compacting(t)
+	b.open(nil)
+	for range 12 {
+		b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
+	}
+	b.log.SetHighWatermark(b.log.End())
+	b.background()
+	must1(b.log.Clean(room))(t)
+	before, end, to := entries(t, b.log, 0), b.log.End(), b.log.CleanedTo()
+	must(t, b.log.Flush())
+	b.log.Abandon()
+	for _, i := range must1(b.mem.ReadDir("/data/t-0"))(t) {
+		if filepath.Ext(i.Name) == ".snapshot" {
+			must(t, b.mem.Remove("/data/t-0/"+i.Name))
+		}
+	}
+	b.config.Compact, b.config.Delete = false, true
+	r := b.open(func(o *storage.LogOptions) { o.Cleaned = to })
+	if r.Removed > 0 || b.log.End() != end || !cmp.Equal(before, entries(t, b.log, 0)) {
+		t.Errorf("recovery did %+v, the log ends at %d of %d", r, b.log.End(), end)
+	}
+	b.log.Abandon()
+}

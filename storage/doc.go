@@ -1,8 +1,8 @@
 // Package storage keeps partitions on disk, in Kafka's files, byte for byte: Log is one replica's log, Manager the logs of
 // a broker in its log dirs.
 //
-// It owns segments and their indexes, what is durable and what a crash leaves, retention, producer state and leader epochs
-// of a log, descriptors and mappings. It must never know the network, requests, who leads, or who is in sync.
+// It owns segments and their indexes, what is durable and what a crash leaves, retention and compaction, producer state and
+// leader epochs of a log, descriptors and mappings. It must never know the network, requests, who leads, or who is in sync.
 //
 // # A log
 //
@@ -18,8 +18,9 @@
 //
 // # Locks
 //
-// Log.flushMu (held over disk syncs; flush, truncation, retention, close) -> Log.mu (append, roll, all stores to the log's
-// fields) -> FileCache's pools. Nothing is called back under a lock but LogOptions.OnDiskError and OnLowered.
+// Log.flushMu (held over disk syncs; flush, truncation, retention, the swap of a compacted segment, close) -> Log.mu (append,
+// roll, all stores to the log's fields) -> FileCache's pools. A pass of the cleaner holds none of them while it reads and
+// writes; close and deletion wait for its end (cleaning.bar) before they take one. Nothing is called back under a lock but LogOptions.OnDiskError and OnLowered.
 //
 // # Crash points
 //
@@ -64,6 +65,16 @@
 //	   leader-epoch-checkpoint          epochs beyond the end                   dropped at load
 //	   removal of snapshots             snapshots beyond the end                removed at load
 //	truncate fully, before the create   no .log, log dir's start checkpoint     empty at the checkpointed start
+//	compaction: .cleaned files, synced  any of them, perhaps in part            removed; the old segments are untouched
+//	   rename to .swap, file by file    .swap beside .cleaned                   both are removed
+//	   fsync of the directory           all .swap, all old segments             swapped in; the old ones that begin before its
+//	                                                                            last batch ends go. Others stay as they were,
+//	                                                                            and are compacted again: the cleaner's
+//	                                                                            checkpoint does not know of the pass yet
+//	   rename of the old to .deleted,   all .swap, some old segments            as above
+//	   fsync of the directory
+//	   rename to the final names        some .swap; no old segment              the rest is renamed
+//	   cleaner-offset-checkpoint        old or new (rename)                     with the old one the pass is done again
 //	close: cut, indexes, snapshot, R    all there, no clean-shutdown mark yet   scans from R; nothing is lost
 //	clean-shutdown mark (Manager)       complete                                nothing: opened without a scan
 //
@@ -114,6 +125,13 @@
 //     behind, or below, what was appended in between.
 //   - The snapshot at a segment's base is written after the bytes before it are durable. So a segment that ends before the
 //     next one begins has lost something only if that snapshot is missing.
+//   - Only durable segments are compacted, so a recovery scan meets compacted ones only where the checkpointed R is old.
+//   - What a pass has mapped may hide older records; were it truncated before they are rewritten, both would be lost. So a
+//     truncation ends the pass (Log.cuts), and what it brings back counts as dirty in the checkpoint before the log goes on.
+//   - A compacted segment has the names of the first that it is made of. A reader that still holds that one opens nothing by
+//     name once it is dead; and until the new one has its names, its file is held open for those who hold the new one.
+//   - Kafka copies a batch whose checksum is wrong when it compacts, or seals it anew if some records go. Here it makes the log
+//     uncleanable: it is served as it is, and no damage gets a right checksum.
 //   - A truncation into a gap between batches gives an end that a restart does not find again, as in Kafka.
 //   - A load from a snapshot does not know of transactions that are decided but not yet committed, as in Kafka; the last
 //     stable offset is then the high watermark a moment early, and the transaction index tells what was aborted.

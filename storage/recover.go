@@ -102,13 +102,14 @@ func (ld *loader) recover(i int) error {
 // hole says that the i-th segment, which ends at an offset, has lost its end: the power went between a roll and the sync
 // of what was sealed, and the next segment's name was quicker on disk. What lies behind a hole goes, so that the log is
 // again a prefix of what it was, and a follower fetches the rest. Compaction leaves holes that are none; but there the
-// next segment has its snapshot, which is written when the sealed bytes are durable, and mostly there are gaps as well.
+// next segment has its snapshot, which is written when the sealed bytes are durable, and mostly there are gaps as well; and
+// what the cleaner's checkpoint covers was durable before.
 func (ld *loader) hole(list segments, i int, end int64) bool {
 	if ld.c.Compact || i+1 == len(list) || list[i+1].base <= end || list[i].gaps {
 		return false
 	}
 	next := list[i+1].base
-	return next > ld.o.RecoveryPoint && !slices.Contains(ld.hadSnapshots, next)
+	return next > max(ld.o.RecoveryPoint, ld.o.Cleaned) && !slices.Contains(ld.hadSnapshots, next)
 }
 
 // recoverSegment scans one segment and cuts it at the first bad batch. It says where the segment ends, and whether it was

@@ -8,9 +8,8 @@
 //
 // A pass first maps the keys of the dirty part, up to Latest, where the part or the room for keys ends. Then it goes over
 // the log from its beginning to there. A record stays if it lies above Latest; else it must have a key of which no later
-// offset is mapped, and a value unless it is a tombstone whose time has not come. Records of aborted transactions go. What
-// stays of the clean part from earlier passes needs nothing but the map: two records of one key there are of offsets that
-// the map knows nothing of, or both are below one that it knows.
+// offset is mapped, and a value unless it is a tombstone whose time has not come. Records of aborted transactions go. Of the
+// clean part nothing is mapped, and need not be: earlier passes have left one record of each key there.
 //
 // A tombstone is kept for delete.retention.ms so that a reader who began before it sees it. The time begins with the first
 // pass that meets it, which writes when it ends, the delete horizon, into its batch. The marker that ends a transaction goes
