@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -161,7 +162,7 @@ func (b *bench) all(ctx context.Context) error {
 		s.note("resident memory under load", float64(u.PeakRSS)/1e6)
 	}
 	for _, s := range b.sides {
-		if err := b.groups(ctx, s); err != nil {
+		if err := errors.Join(b.cleaning(ctx, s), b.groups(ctx, s)); err != nil {
 			return fmt.Errorf("%s: %w", s.kind, err)
 		}
 	}
