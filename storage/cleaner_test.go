@@ -177,14 +177,24 @@ func TestCleanerThrottle(t *testing.T) {
 		eventually(t, "it is cleaned", func() bool { return l.CleanedTo() > 0 })
 	})
 	t.Run("delete", func(t *testing.T) {
-		h, _ := waiting(t)
+		h, old := waiting(t)
 		must(t, h.m.Delete("t", 0))
+		if old.Cleaning() {
+			t.Error("the pass goes on over a deleted log")
+		}
 		l := h.create("t", 0)
 		h.soil(l, 2)
 		for _, name := range h.names("/d/t-0") {
 			if strings.HasSuffix(name, ".cleaned") {
 				t.Errorf("the new log has %s", name)
 			}
+		}
+	})
+	t.Run("set aside", func(t *testing.T) {
+		h, l := waiting(t)
+		must(t, h.m.SetAside("t", 0))
+		if l.Cleaning() {
+			t.Error("the pass goes on over a closed log")
 		}
 	})
 	t.Run("stop", func(t *testing.T) {

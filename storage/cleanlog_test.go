@@ -519,3 +519,84 @@ func TestNotCompactedAnyMore(t *testing.T) {
 	}
 	b.log.Abandon()
 }
+
+// A pass over what is clean already, and has emptied segments, comes as far as the first one.
+func TestCleanTwice(t *testing.T) {
+	b := compacting(t)
+	b.open(nil)
+	for range 12 {
+		b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
+	}
+	b.log.SetHighWatermark(b.log.End())
+	b.background()
+	first := must1(b.log.Clean(room))(t)
+	before := entries(t, b.log, 0)
+	must(t, b.log.Close())
+	b.open(func(o *storage.LogOptions) { o.Clean, o.HighWatermark = true, 1<<60 })
+	second := must1(b.log.Clean(room))(t)
+	if second.From != 0 || second.To != first.To || !cmp.Equal(before, entries(t, b.log, 0)) {
+		t.Errorf("first %+v, then %+v", first, second)
+	}
+	b.log.Abandon()
+}
+
+// TestCleanBetween lets a whole pass take place right before each single access of a reader to the disk. The reader may get
+// what was there before or what is there now, whole.
+func TestCleanBetween(t *testing.T) {
+	for at, hit := 1, true; hit; at++ {
+		b := compacting(t)
+		b.files = storage.NewFileCache(1, 1)
+		armed, n := false, 0
+		hit = false
+		b.fs = vfs.WithHook(b.mem, func(op vfs.Op, name string) error {
+			if !armed || op == vfs.OpClose {
+				return nil
+			}
+			if n++; n == at {
+				armed, hit = false, true
+				did, err := b.log.Clean(room)
+				if err != nil || did.To <= did.From {
+					t.Errorf("pass before access %d, %s of %s: %+v %v", at, op, name, did, err)
+				}
+				armed = true
+			}
+			return nil
+		})
+		b.open(nil)
+		for round := range 2 {
+			for i := range 12 {
+				b.put(fmt.Sprintf("k%d=%0*d", i%5, 20+30*(i%3), i), fmt.Sprintf("l=%d", i))
+			}
+			b.log.SetHighWatermark(b.log.End())
+			b.background()
+			if round == 0 {
+				must1(b.log.Clean(room))(t)
+			}
+		}
+		live := map[string]keyed{}
+		for _, k := range entries(t, b.log, 0) {
+			for _, r := range k.Records {
+				live[r.Key] = r
+			}
+		}
+		armed = true
+		seen := map[string]keyed{}
+		last := int64(-1)
+		for _, k := range entries(t, b.log, 0) {
+			for _, r := range k.Records {
+				if r.Offset <= last {
+					t.Errorf("pass before access %d: offset %d after %d", at, r.Offset, last)
+				}
+				seen[r.Key], last = r, r.Offset
+			}
+		}
+		if ts, off, _, found, err := b.log.OffsetForTime(t0, 1<<60); err != nil || !found || off < 0 {
+			t.Errorf("pass before access %d: %d %d %v %v", at, ts, off, found, err)
+		}
+		armed = false
+		if diff := cmp.Diff(live, seen); diff != "" {
+			t.Errorf("pass before access %d: %s", at, diff)
+		}
+		b.log.Abandon()
+	}
+}

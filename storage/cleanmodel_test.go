@@ -322,6 +322,23 @@ func (m *compaction) clean(t *rapid.T) {
 			t.Fatalf("%s is left", i.Name)
 		}
 	}
+	after := m.files()
+	for _, f := range after {
+		if !slices.ContainsFunc(files, func(old file) bool { return old.written.Equal(f.written) && old.base >= f.base }) {
+			t.Fatalf("segment %d was written at %v, there were %v", f.base, f.written, files)
+		}
+	}
+	for _, i := range infos {
+		var at int64
+		if filepath.Ext(i.Name) == ".snapshot" {
+			_, err := fmt.Sscanf(i.Name, "%d.snapshot", &at)
+			must(t, err)
+			based := func(f file) bool { return f.base == at }
+			if slices.ContainsFunc(files, based) && !slices.ContainsFunc(after, based) {
+				t.Fatalf("a snapshot at %d, segments %v", at, after)
+			}
+		}
+	}
 	if diff := cmp.Diff(lastBatches(before), lastBatches(l.Producers())); diff != "" {
 		t.Fatal(diff)
 	}
