@@ -212,7 +212,7 @@ func monitored(out string) string {
 	var lines []string
 	for line := range strings.Lines(out) {
 		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+			lines = append(lines, membersInOrder(line))
 		}
 	}
 	slices.Sort(lines)
@@ -269,6 +269,21 @@ func foldOffsets(t *testing.T, addr string) string {
 		t.Errorf("the coordinator tells\n%v\nand the reader\n%v", told, fold.offsets)
 	}
 	return monitored(fmt.Sprintln(lines(fold.offsets), lines(fold.groups)))
+}
+
+// membersInOrder sorts the members that a formatter shows of a group: Kafka writes them in the order of a hash of their ids.
+func membersInOrder(line string) string {
+	before, rest, ok := strings.Cut(line, `"members":[`)
+	list, after, closed := strings.Cut(rest, `]`)
+	if !ok || !closed {
+		return line
+	}
+	members := strings.Split(list, "},{")
+	for i, m := range members {
+		members[i] = strings.Trim(m, "{}")
+	}
+	slices.Sort(members)
+	return before + `"members":[{` + strings.Join(members, "},{") + "}]" + after
 }
 
 func lines(m map[string]string) string {
