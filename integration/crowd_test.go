@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -165,18 +166,23 @@ func dial(t *testing.T, addr string) *peers.Conn {
 
 // loaded asks until the group's partition is loaded.
 func loaded(ask func() (int16, error)) error {
-	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var final error
+	err := peers.Until(ctx, nil, "the group is loaded", func() error {
 		code, err := ask()
-		if err != nil {
-			return err
-		}
-		switch err := kerr.ErrorForCode(code); {
-		case err == nil:
+		if final = err; err != nil {
 			return nil
-		case err != kerr.CoordinatorLoadInProgress && err != kerr.CoordinatorNotAvailable && err != kerr.NotCoordinator, time.Now().After(limit):
-			return err
 		}
-	}
+		switch err := kerr.ErrorForCode(code); err {
+		case kerr.CoordinatorLoadInProgress, kerr.CoordinatorNotAvailable, kerr.NotCoordinator:
+			return err
+		default:
+			final = err
+			return nil
+		}
+	})
+	return errors.Join(err, final)
 }
 
 // commitOnce commits an offset, as a group without members.
