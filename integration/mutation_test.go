@@ -22,6 +22,7 @@ import (
 	"barnabas/protocol/record"
 	"barnabas/protocol/record/codec"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -31,6 +32,9 @@ const (
 	// memoryBound is what the broker may keep resident at any time of it, in bytes. Frames are limited to 1 MiB and eight connections
 	// send them; an idle broker takes some 15 MiB, and the Go runtime lets garbage double what is used.
 	memoryBound = 96 << 20
+	// partitionBound is what comes on top for each partition: a number in CreatePartitions is easily mutated into tens of thousands,
+	// which are then there, and are told of by each answer to Metadata.
+	partitionBound = 8 << 10
 )
 
 // TestMutatedRequests sends ten thousand requests that were valid before something was done to them: every API at every version that
@@ -187,9 +191,6 @@ func (m *mutator) serves(t *testing.T, b *peers.Broker) {
 		t.Errorf("the broker is gone: %v", err)
 		return
 	}
-	if usage.RSS > memoryBound {
-		t.Errorf("the broker has %d MiB resident", usage.RSS>>20)
-	}
 	value := fmt.Sprint(m.alive.Add(1))
 	c, err := kgo.NewClient(kgo.SeedBrokers(m.addr))
 	if err != nil {
@@ -197,6 +198,16 @@ func (m *mutator) serves(t *testing.T, b *peers.Broker) {
 		return
 	}
 	defer c.Close()
+	topics, err := kadm.NewClient(c).ListTopics(soon(t))
+	if err != nil {
+		t.Errorf("it does not tell its topics any more: %v", err)
+		return
+	}
+	partitions := 0
+	topics.EachPartition(func(kadm.PartitionDetail) { partitions++ })
+	if usage.RSS > memoryBound+int64(partitions)*partitionBound {
+		t.Errorf("the broker has %d MiB resident, with %d partitions", usage.RSS>>20, partitions)
+	}
 	r, err := c.ProduceSync(soon(t), &kgo.Record{Topic: "alive", Value: []byte(value)}).First()
 	if err != nil {
 		t.Errorf("it does not take records any more: %v", err)

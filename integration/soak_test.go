@@ -217,7 +217,10 @@ type stream struct {
 func (l *crashLoad) stream(t *testing.T, topic string, keys, size int, settings ...string) *stream {
 	create(t, l.addr, topic, 1, settings...)
 	s := &stream{topic: topic, acked: map[int64]*kgo.Record{}}
-	c := client(t, l.addr, kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(2*time.Millisecond))
+	// Compressed, the padding would be next to nothing, and retention.bytes and segment.bytes out of reach. What gathers while the broker
+	// is away must still fit into a segment.
+	c := client(t, l.addr, kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(2*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(4096))
 	l.writers.Go(func() {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
