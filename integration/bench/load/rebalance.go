@@ -21,7 +21,8 @@ const heartbeatEvery = 10 * time.Millisecond
 // until all have an assignment of the same generation.
 func rebalance(o *options) (*result, error) {
 	g := &gathering{members: make([]*groupMember, o.members)}
-	group := fmt.Sprintf("%s-%d-members", o.topic, o.members)
+	// A group of its own: the members of a run before are waited for until their sessions end.
+	group := fmt.Sprintf("%s-%d-members-%d", o.topic, o.members, time.Now().UnixNano())
 	for i := range g.members {
 		c, err := coordinated(o.addr, group)
 		if err != nil {
