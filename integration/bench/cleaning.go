@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"barnabas/integration/peers"
@@ -103,22 +101,16 @@ func (s *side) cleansOnce(ctx context.Context, c *kgo.Client, topic string) erro
 }
 
 func fillKeys(ctx context.Context, c *kgo.Client, topic string) error {
-	var failed atomic.Pointer[error]
 	value := make([]byte, cleanValue)
-	for i := range cleanKeys * cleanTimes {
-		// Far apart, so that neither broker gains by the order.
-		key := binary.BigEndian.AppendUint64(nil, uint64(i%cleanKeys)*0x9e3779b97f4a7c15)
-		c.Produce(ctx, &kgo.Record{Topic: topic, Key: key, Value: value}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				failed.Store(&err)
+	return produceAll(ctx, c, func(yield func(*kgo.Record) bool) {
+		for i := range cleanKeys * cleanTimes {
+			// Far apart, so that neither broker gains by the order.
+			key := binary.BigEndian.AppendUint64(nil, uint64(i%cleanKeys)*0x9e3779b97f4a7c15)
+			if !yield(&kgo.Record{Topic: topic, Key: key, Value: value}) {
+				return
 			}
-		})
-	}
-	err := c.Flush(ctx)
-	if f := failed.Load(); f != nil {
-		err = errors.Join(*f, err)
-	}
-	return err
+		}
+	})
 }
 
 // sealedBytes is the size of the segments before the active one, and that one's base offset.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -217,15 +218,26 @@ func create(ctx context.Context, c *kgo.Client, partitions int) error {
 // one produces a record of 1 KB to every partition.
 func one(ctx context.Context, c *kgo.Client, partitions int) error {
 	value := make([]byte, 1024)
-	var failed atomic.Pointer[error]
-	for _, name := range manyNames() {
-		for p := range partitions / manyTopics {
-			c.Produce(ctx, &kgo.Record{Topic: name, Partition: int32(p), Value: value}, func(_ *kgo.Record, err error) {
-				if err != nil {
-					failed.Store(&err)
+	return produceAll(ctx, c, func(yield func(*kgo.Record) bool) {
+		for _, name := range manyNames() {
+			for p := range partitions / manyTopics {
+				if !yield(&kgo.Record{Topic: name, Partition: int32(p), Value: value}) {
+					return
 				}
-			})
+			}
 		}
+	})
+}
+
+// produceAll returns when all records are acknowledged, or one is not.
+func produceAll(ctx context.Context, c *kgo.Client, records iter.Seq[*kgo.Record]) error {
+	var failed atomic.Pointer[error]
+	for r := range records {
+		c.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.Store(&err)
+			}
+		})
 	}
 	err := c.Flush(ctx)
 	if f := failed.Load(); f != nil {

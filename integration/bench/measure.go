@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -162,8 +161,10 @@ func (b *bench) all(ctx context.Context) error {
 		s.note("resident memory under load", float64(u.PeakRSS)/1e6)
 	}
 	for _, s := range b.sides {
-		if err := errors.Join(b.cleaning(ctx, s), b.groups(ctx, s)); err != nil {
-			return fmt.Errorf("%s: %w", s.kind, err)
+		for _, part := range []func(context.Context, *side) error{b.cleaning, b.groups} {
+			if err := part(ctx, s); err != nil {
+				return fmt.Errorf("%s: %w", s.kind, err)
+			}
 		}
 	}
 	return nil

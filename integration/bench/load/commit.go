@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -39,19 +40,19 @@ func commit(o *options) (*result, error) {
 	if err := makeTopic(o.addr, o.topic, o.partitions); err != nil {
 		return nil, err
 	}
+	if _, err := coordinate(o); err != nil {
+		return nil, err
+	}
 	var all sync.WaitGroup
 	var total atomic.Int64
-	failed := make(chan error, o.conns)
+	errs := make([]error, o.conns)
 	conns := make([]*connection, o.conns)
 	for i := range conns {
 		var err error
-		if conns[i], err = coordinated(o.addr, o.groupName(i)); err != nil {
+		if conns[i], err = dial(o.addr); err != nil {
 			return nil, err
 		}
 		defer conns[i].Close()
-	}
-	if _, err := coordinate(o); err != nil {
-		return nil, err
 	}
 	m := measure(o.pid)
 	for i, c := range conns {
@@ -62,16 +63,12 @@ func commit(o *options) (*result, error) {
 			}
 			n, err := c.commits(frames, o.inFlight, m.began.Add(o.duration), o.count/int64(o.conns))
 			total.Add(n)
-			if err != nil {
-				failed <- err
-			}
+			errs[i] = err
 		})
 	}
 	all.Wait()
-	select {
-	case err := <-failed:
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
-	default:
 	}
 	r := &result{}
 	requests := float64(total.Load())
