@@ -59,13 +59,22 @@ func (c *fields) int64() int64 {
 
 // compact is a length of the flexible versions; -1 is null.
 func (c *fields) compact() int {
+	n := c.uvarint()
+	if c.odd {
+		return 0
+	}
+	return n - 1
+}
+
+// uvarint is a number of tagged fields, or a size of one.
+func (c *fields) uvarint() int {
 	n, size := binary.Uvarint(c.b)
 	if size <= 0 || n > 1<<31-1 {
 		c.b, c.odd = nil, true
 		return 0
 	}
 	c.b = c.b[size:]
-	return int(n) - 1
+	return int(n)
 }
 
 // string is the bytes of a string that is not null.

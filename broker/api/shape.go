@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/binary"
 	"reflect"
 	"sync"
 
@@ -261,14 +260,4 @@ func (c *counter) tags() {
 		c.span(size)
 		c.found(size / 64)
 	}
-}
-
-func (c *counter) uvarint() int {
-	v, size := binary.Uvarint(c.b)
-	if size <= 0 || v > 1<<31-1 {
-		c.b, c.odd = nil, true
-		return 0
-	}
-	c.b = c.b[size:]
-	return int(v)
 }
