@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -37,45 +38,80 @@ func TestADiskThatCannotSyncOrReadIsAnOfflineLogDir(t *testing.T) {
 	}
 }
 
-func failOperation(t *testing.T, failing vfs.Op) {
-	good, bad := t.TempDir(), t.TempDir()
-	var broken atomic.Bool
+// twoDisks is a broker with two log dirs, one of which fails while broken is set, and a topic with a record in each.
+type twoDisks struct {
+	*broker.Broker
+	t         *testing.T
+	settings  *config.Static
+	good, bad string
+	broken    atomic.Bool
+	client    *kgo.Client
+	where     map[string]int32 // the partition in each log dir
+}
+
+// newTwoDisks starts the broker with more settings; fails says what the bad disk answers to an access, nil for none.
+func newTwoDisks(t *testing.T, fails func(vfs.Op) error, more map[string]string) *twoDisks {
+	d := &twoDisks{t: t, good: t.TempDir(), bad: t.TempDir(), where: map[string]int32{}}
 	fs := vfs.WithHook(vfs.OS, func(op vfs.Op, name string) error {
-		if broken.Load() && op == failing && strings.HasPrefix(name, bad) {
-			return syscall.EIO
+		if d.broken.Load() && strings.HasPrefix(name, d.bad) {
+			return fails(op)
 		}
 		return nil
 	})
-	settings, err := config.NewStatic(map[string]string{
-		"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": good + "," + bad, "num.partitions": "2", "log.flush.interval.messages": "1",
-	})
-	if err != nil {
+	props := map[string]string{"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": d.good + "," + d.bad, "num.partitions": "2"}
+	maps.Copy(props, more)
+	var err error
+	if d.settings, err = config.NewStatic(props); err != nil {
 		t.Fatal(err)
 	}
-	b, err := broker.Start(t.Context(), broker.Options{Config: settings, Logger: zaptest.NewLogger(t), FS: fs})
-	if err != nil {
+	if d.Broker, err = broker.Start(t.Context(), broker.Options{Config: d.settings, Logger: zaptest.NewLogger(t), FS: fs}); err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close(context.Background())
-	c := client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
-	produce := func(partition int32) error {
-		return c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: partition, Value: []byte("v")}).FirstErr()
-	}
+	t.Cleanup(func() { d.Close(context.Background()) })
+	d.client = client(t, d.Broker, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
 	for p := range int32(2) {
-		if err := produce(p); err != nil {
+		if err := d.produce(p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	admin := kadm.NewClient(c)
-	where := map[string]int32{}
-	dirs, err := admin.DescribeBrokerLogDirs(t.Context(), b.NodeID(), nil)
-	if err != nil {
-		t.Fatal(err)
+	d.describe().EachPartition(func(p kadm.DescribedLogDirPartition) { d.where[p.Dir] = p.Partition })
+	if len(d.where) != 2 {
+		t.Fatalf("two partitions in %v", d.where)
 	}
-	dirs.EachPartition(func(p kadm.DescribedLogDirPartition) { where[p.Dir] = p.Partition })
+	return d
+}
+
+func (d *twoDisks) produce(partition int32) error {
+	return d.client.ProduceSync(d.t.Context(), &kgo.Record{Topic: "t", Partition: partition, Value: []byte("v")}).FirstErr()
+}
+
+func (d *twoDisks) describe() kadm.DescribedLogDirs {
+	d.t.Helper()
+	dirs, err := kadm.NewClient(d.client).DescribeBrokerLogDirs(d.t.Context(), d.NodeID(), nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return dirs
+}
+
+// isOffline fails the test unless DescribeLogDirs says so of the bad disk.
+func (d *twoDisks) isOffline() {
+	d.t.Helper()
+	if err := d.describe()[d.bad].Err; !errors.Is(err, kerr.KafkaStorageError) {
+		d.t.Fatalf("DescribeLogDirs says %v", err)
+	}
+}
+
+func failOperation(t *testing.T, failing vfs.Op) {
+	d := newTwoDisks(t, func(op vfs.Op) error {
+		if op == failing {
+			return syscall.EIO
+		}
+		return nil
+	}, map[string]string{"log.flush.interval.messages": "1"})
 	byName := kversion.Stable()
 	byName.SetMaxKeyVersion(kmsg.NewPtrFetchRequest().Key(), 11) // later ones name topics by their ids
-	fetcher := client(t, b, kgo.MaxVersions(byName))
+	fetcher := client(t, d.Broker, kgo.MaxVersions(byName))
 	fetch := func(partition int32) error {
 		req := kmsg.NewPtrFetchRequest()
 		req.MaxBytes, req.SessionEpoch = 1<<20, -1
@@ -89,92 +125,47 @@ func failOperation(t *testing.T, failing vfs.Op) {
 		}
 		return kerr.ErrorForCode(resp.(*kmsg.FetchResponse).Topics[0].Partitions[0].ErrorCode)
 	}
-	broken.Store(true)
+	d.broken.Store(true)
 	if failing == vfs.OpSync {
-		if err := produce(where[bad]); !errors.Is(err, kerr.KafkaStorageError) {
+		if err := d.produce(d.where[d.bad]); !errors.Is(err, kerr.KafkaStorageError) {
 			t.Fatalf("the failing sync: %v", err)
 		}
-	} else if err := fetch(where[bad]); err == nil || errors.As(err, new(*kerr.Error)) {
+	} else if err := fetch(d.where[d.bad]); err == nil || errors.As(err, new(*kerr.Error)) {
 		t.Fatalf("an answer whose records cannot be read was half written: %v", err) // only the connection can end
 	}
-	if err := fetch(where[bad]); !errors.Is(err, kerr.KafkaStorageError) && !errors.Is(err, kerr.NotLeaderForPartition) {
+	if err := fetch(d.where[d.bad]); !errors.Is(err, kerr.KafkaStorageError) && !errors.Is(err, kerr.NotLeaderForPartition) {
 		t.Fatalf("after it: %v", err)
 	}
-	if err := errors.Join(produce(where[good]), fetch(where[good])); err != nil {
+	if err := errors.Join(d.produce(d.where[d.good]), fetch(d.where[d.good])); err != nil {
 		t.Fatalf("the other log dir: %v", err)
 	}
-	if dirs, err = admin.DescribeBrokerLogDirs(t.Context(), b.NodeID(), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := dirs[bad].Err; !errors.Is(err, kerr.KafkaStorageError) {
-		t.Fatalf("DescribeLogDirs says %v", err)
-	}
+	d.isOffline()
 }
 
 func failDisk(t *testing.T, why error) {
-	good, bad := t.TempDir(), t.TempDir()
-	var broken atomic.Bool
-	fs := vfs.WithHook(vfs.OS, func(op vfs.Op, name string) error {
-		if broken.Load() && op == vfs.OpWrite && strings.HasPrefix(name, bad) {
+	d := newTwoDisks(t, func(op vfs.Op) error {
+		if op == vfs.OpWrite {
 			return why
 		}
 		return nil
-	})
-	settings, err := config.NewStatic(map[string]string{
-		"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": good + "," + bad, "num.partitions": "2",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := broker.Start(t.Context(), broker.Options{Config: settings, Logger: zaptest.NewLogger(t), FS: fs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close(context.Background())
-
-	c := client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
-	produce := func(partition int32) error {
-		return c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: partition, Value: []byte("v")}).FirstErr()
-	}
-	for p := range int32(2) {
-		if err := produce(p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	admin := kadm.NewClient(c)
-	where := map[string]int32{}
-	dirs, err := admin.DescribeBrokerLogDirs(t.Context(), b.NodeID(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dirs.EachPartition(func(p kadm.DescribedLogDirPartition) { where[p.Dir] = p.Partition })
-	if len(where) != 2 {
-		t.Fatalf("two partitions in %v", where)
-	}
-
-	broken.Store(true)
-	if err := produce(where[bad]); !errors.Is(err, kerr.KafkaStorageError) {
+	}, nil)
+	d.broken.Store(true)
+	if err := d.produce(d.where[d.bad]); !errors.Is(err, kerr.KafkaStorageError) {
 		t.Fatalf("the failing write: %v", err)
 	}
-	if err := produce(where[bad]); !errors.Is(err, kerr.KafkaStorageError) && !errors.Is(err, kerr.LeaderNotAvailable) {
+	if err := d.produce(d.where[d.bad]); !errors.Is(err, kerr.KafkaStorageError) && !errors.Is(err, kerr.LeaderNotAvailable) {
 		t.Fatalf("after it: %v", err)
 	}
-	if err := produce(where[good]); err != nil {
+	if err := d.produce(d.where[d.good]); err != nil {
 		t.Fatalf("the other log dir: %v", err)
 	}
-	dirs, err = admin.DescribeBrokerLogDirs(t.Context(), b.NodeID(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := dirs[bad].Err; !errors.Is(err, kerr.KafkaStorageError) {
-		t.Fatalf("DescribeLogDirs says %v", err)
-	}
+	d.isOffline()
 
-	broken.Store(false)
-	if err := b.Close(t.Context()); err != nil {
+	d.broken.Store(false)
+	if err := d.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b, err = broker.Start(t.Context(), broker.Options{Config: settings, Logger: zaptest.NewLogger(t)})
+	b, err := broker.Start(t.Context(), broker.Options{Config: d.settings, Logger: zaptest.NewLogger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,10 +174,10 @@ func failDisk(t *testing.T, why error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, _ := ends.Lookup("t", where[bad]); o.Offset != 1 {
+	if o, _ := ends.Lookup("t", d.where[d.bad]); o.Offset != 1 {
 		t.Fatalf("the repaired disk serves %d records, 1 was acknowledged", o.Offset)
 	}
-	if o, _ := ends.Lookup("t", where[good]); o.Offset != 2 {
+	if o, _ := ends.Lookup("t", d.where[d.good]); o.Offset != 2 {
 		t.Fatalf("the good disk serves %d records, 2 were acknowledged", o.Offset)
 	}
 }
