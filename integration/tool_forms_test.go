@@ -16,19 +16,7 @@ import (
 
 // TestKafkaToolForms has the tools' less usual forms, which ask for other versions and fields of the APIs than the usual ones.
 func TestKafkaToolForms(t *testing.T) {
-	addr := target(t)
-	for _, version := range []string{"3.9.2", "4.3.1"} {
-		t.Run(version, func(t *testing.T) {
-			for _, part := range []struct {
-				name string
-				run  func(toolbox, string)
-			}{{"topics", formsOfTopics}, {"console", formsOfConsole}, {"configs", formsOfConfigs}, {"resets", formsOfResets}, {"groups", formsOfGroups}, {"records", formsOfRecords}, {"load", formsOfLoad}} {
-				t.Run(part.name, func(t *testing.T) {
-					part.run(toolbox{t, version, addr}, "forms-"+part.name+"-"+version)
-				})
-			}
-		})
-	}
+	tryTools(t, "forms-", []toolPart{{"topics", formsOfTopics}, {"console", formsOfConsole}, {"configs", formsOfConfigs}, {"resets", formsOfResets}, {"groups", formsOfGroups}, {"records", formsOfRecords}, {"load", formsOfLoad}})
 }
 
 // fails runs a tool that must not exit with 0, and looks for the patterns in what it says.

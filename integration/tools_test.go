@@ -95,16 +95,24 @@ func short(s string) string {
 	return s[:1000] + "\n[...]\n" + s[len(s)-2000:]
 }
 
+// A toolPart tries some of Kafka's tools on a topic of its own.
+type toolPart struct {
+	name string
+	run  func(b toolbox, topic string)
+}
+
 func TestKafkaTools(t *testing.T) {
+	tryTools(t, "tool-", []toolPart{{"topics", toolTopics}, {"console", toolConsole}, {"configs", toolConfigs}, {"groups", toolGroups}, {"records", toolRecords}, {"cluster", toolCluster}, {"verifiable and performance", toolLoad}})
+}
+
+// tryTools runs the parts with the tools of each version; their topics' names begin with prefix.
+func tryTools(t *testing.T, prefix string, parts []toolPart) {
 	addr := target(t)
 	for _, version := range []string{"3.9.2", "4.3.1"} {
 		t.Run(version, func(t *testing.T) {
-			for _, part := range []struct {
-				name string
-				run  func(toolbox, string)
-			}{{"topics", toolTopics}, {"console", toolConsole}, {"configs", toolConfigs}, {"groups", toolGroups}, {"records", toolRecords}, {"cluster", toolCluster}, {"verifiable and performance", toolLoad}} {
+			for _, part := range parts {
 				t.Run(part.name, func(t *testing.T) {
-					part.run(toolbox{t, version, addr}, "tool-"+strings.ReplaceAll(part.name, " ", "-")+"-"+version)
+					part.run(toolbox{t, version, addr}, prefix+strings.ReplaceAll(part.name, " ", "-")+"-"+version)
 				})
 			}
 		})
