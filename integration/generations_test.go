@@ -19,6 +19,7 @@ import (
 	"barnabas/integration/peers"
 
 	"github.com/go-zookeeper/zk"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -59,6 +60,7 @@ func TestGenerations(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	idempotentByDefault(t, b.Addr, writers)
 	var of []source
 	for _, codec := range codecsOfAll {
 		s := source{topic: topicOf(codec), codec: codec, partitions: len(writers)}
@@ -126,6 +128,7 @@ type generation struct {
 	zstd            bool   // it knows that codec
 	now             bool   // it writes the time at which it does
 	plain           bool   // it writes no nulls, and always the same header
+	idempotent      bool   // it has a producer id without being told to
 	offsets         string // where what it commits is kept: kafka, zookeeper; "" = nowhere
 	// What write and read print is told in java/Generation.java. to is CODEC=TOPIC:PARTITION.
 	write func(t *testing.T, addr string, to []string) string
@@ -208,6 +211,31 @@ var (
 func reason(words []string) string {
 	text := address.ReplaceAllString(strings.Join(words, " "), "HOST:PORT")
 	return object.ReplaceAllString(text, "")
+}
+
+// idempotentByDefault holds the broker's producers to those writers that are idempotent by default, and are not told to be: a client
+// that could not have an id would fall back in silence.
+func idempotentByDefault(t *testing.T, addr string, writers []*generation) {
+	t.Helper()
+	for _, codec := range codecsOfAll {
+		var of kadm.TopicsSet
+		for _, w := range writers {
+			of.Add(topicOf(codec), int32(w.partition))
+		}
+		described, err := admin(t, addr).DescribeProducers(soon(t), of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range writers {
+			of, ok := described[topicOf(codec)].Partitions[int32(w.partition)]
+			if !ok || of.Err != nil {
+				t.Fatalf("producers of %s %d: %v", topicOf(codec), w.partition, of.Err)
+			}
+			if has, want := len(of.ActiveProducers) > 0, w.idempotent && w.written[codec] == ""; has != want {
+				t.Errorf("%s has written %s as an idempotent producer: %t, want %t", w.name, codec, has, want)
+			}
+		}
+	}
 }
 
 // wasRead has the generation read, and holds what it read to what was written.
@@ -327,6 +355,7 @@ var javaVersions = []struct {
 	version               string
 	scala, consumer       bool // it has the Scala clients; it has the Java consumer
 	stamps, headers, zstd bool
+	idempotent            bool // as KIP-679 has it since 3.0
 }{
 	{version: "0.8.2.2", scala: true},
 	{version: "0.9.0.1", scala: true, consumer: true},
@@ -335,8 +364,9 @@ var javaVersions = []struct {
 	{version: "1.1.1", scala: true, consumer: true, stamps: true, headers: true},
 	{version: "2.0.1", consumer: true, stamps: true, headers: true},
 	{version: "2.8.2", consumer: true, stamps: true, headers: true, zstd: true},
-	{version: "3.9.2", consumer: true, stamps: true, headers: true, zstd: true},
-	{version: "4.3.1", consumer: true, stamps: true, headers: true, zstd: true},
+	{version: "3.0.2", consumer: true, stamps: true, headers: true, zstd: true, idempotent: true},
+	{version: "3.9.2", consumer: true, stamps: true, headers: true, zstd: true, idempotent: true},
+	{version: "4.3.1", consumer: true, stamps: true, headers: true, zstd: true, idempotent: true},
 }
 
 // generations are all of them.
@@ -352,7 +382,7 @@ func generations(t *testing.T, zooKeeper string) []*generation {
 			all = append(all, balancingGeneration(v.version, tools, zooKeeper, "zookeeper"), balancingGeneration(v.version, tools, zooKeeper, "kafka"))
 		}
 		g := javaGeneration(v.version, tools)
-		g.stamps, g.headers, g.zstd = v.stamps, v.headers, v.zstd
+		g.stamps, g.headers, g.zstd, g.idempotent = v.stamps, v.headers, v.zstd, v.idempotent
 		if !v.consumer {
 			g.client, g.read, g.offsets = "KafkaProducer (Java)", nil, ""
 		}
@@ -493,16 +523,19 @@ func driver(t *testing.T, tools *peers.Tools, main string, args ...string) strin
 	return r.Stdout
 }
 
-// kcatGeneration is Debian's librdkafka, which can tell nobody's timestamp but its own.
+// kcatGeneration is Debian's librdkafka, of whatever version this Debian has (so the table does not name it, and must be true of each).
+// It can tell nobody's timestamp but its own.
 func kcatGeneration(t *testing.T) *generation {
 	t.Helper()
 	kcat, err := exec.LookPath("kcat")
 	if err != nil {
 		t.Fatal("kcat is not installed: run make peers")
 	}
-	g := &generation{name: "kcat", client: "kcat (Debian's librdkafka)", stamps: true, headers: true, zstd: true, now: true, plain: true, offsets: "kafka"}
+	g := &generation{name: "kcat", client: "kcat (librdkafka)", version: "Debian's", stamps: true, headers: true, zstd: true, now: true, plain: true, offsets: "kafka"}
 	if f := regexp.MustCompile(`Version (\S+).*librdkafka (\S+)`).FindStringSubmatch(run(t, nil, "", kcat, "-V")); f != nil {
-		g.version = fmt.Sprintf("%s (%s)", f[1], f[2])
+		t.Logf("Debian's kcat is %s, its librdkafka %s", f[1], f[2])
+	} else {
+		t.Error("kcat does not tell its version")
 	}
 	g.write = func(t *testing.T, addr string, to []string) string {
 		var lines, out strings.Builder

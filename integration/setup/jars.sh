@@ -29,3 +29,4 @@ old 0.11.0.3 kafka_2.11
 old 1.1.1 kafka_2.11
 old 2.0.1 kafka-clients
 old 2.8.2 kafka-clients
+old 3.0.2 kafka-clients
