@@ -37,8 +37,8 @@ func (a *Admin) EntityConfig(ctx context.Context, kind, name string) (map[string
 }
 
 // SetConfigs makes settings the whole config of an entity and tells all brokers, if it is still of the version that
-// EntityConfig gave; else it returns ErrConfigChanged. AnyConfig replaces what is there. Clients, users and ips that have
-// no settings left lose their node. It does not judge the settings; the caller has.
+// EntityConfig gave; else it returns ErrConfigChanged. AnyConfig replaces what is there. Clients, users, ips and
+// groups that have no settings left lose their node. It does not judge the settings; the caller has.
 func (a *Admin) SetConfigs(ctx context.Context, kind, name string, settings map[string]string, version int32) error {
 	err := a.setConfigs(ctx, kind, name, settings, version)
 	if errors.Is(err, ErrConfigChanged) {
@@ -82,15 +82,14 @@ func (a *Admin) configOps(ctx context.Context, kind, name string, settings map[s
 	if version != AnyConfig && (there != (version != NoConfig) || there && stat.Version != version) {
 		return nil, fmt.Errorf("config of %s %s: %w", kind, name, ErrConfigChanged)
 	}
-	quota := kind == store.ConfigClients || kind == store.ConfigUsers || kind == store.ConfigIPs
 	switch {
-	case quota && len(settings) == 0 && stat.NumChildren == 0:
+	case kind != store.ConfigTopics && kind != store.ConfigBrokers && len(settings) == 0 && stat.NumChildren == 0:
 		return a.emptiedOps(ctx, kind, name, there, version)
 	case there:
 		return []store.Op{store.Set(path, store.EncodeConfig(settings), version)}, nil
 	}
 	var ops []store.Op
-	for above := store.Parent(path); above != store.ConfigTypePath(kind) && above != "/"; above = store.Parent(above) {
+	for above := store.Parent(path); above != "/"; above = store.Parent(above) {
 		if _, there, err := a.o.Store.Exists(ctx, above); err != nil {
 			return nil, err
 		} else if there {

@@ -34,6 +34,7 @@ func (c *Controller) stand(ctx context.Context, session int64) error {
 		if now, err := store.DecodeController(data); err == nil {
 			c.o.Logger.Info("another broker is the controller", zap.Int32("broker", now.BrokerID))
 		}
+		c.trouble.over()
 		select {
 		case <-gone:
 		case <-ctx.Done():
@@ -78,13 +79,13 @@ func (c *Controller) candidate(ctx context.Context, session int64) error {
 	if err != nil {
 		return err
 	}
-	c.o.Logger.Info("elected as controller", zap.Int32("broker", c.o.Self), zap.Int32("controllerEpoch", epoch+1))
+	c.trouble.info("elected as controller", zap.Int32("broker", c.o.Self), zap.Int32("controllerEpoch", epoch+1))
 	err = c.runTerm(ctx, session, epoch+1, results[1].Stat.Version)
 	if errors.Is(err, errFenced) {
 		c.o.Logger.Info("no longer the controller", zap.Error(err))
 		return nil
 	}
-	return fmt.Errorf("term %d has ended: %w", epoch+1, err)
+	return fmt.Errorf("its term has ended: %w", err)
 }
 
 // lastEpoch is the epoch of the last controller that there was, with the version of its node, which is made if need be.

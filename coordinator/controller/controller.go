@@ -43,7 +43,8 @@ type Options struct {
 
 // Controller stands for election as controller and, elected, is it.
 type Controller struct {
-	o Options
+	o       Options
+	trouble trouble // belongs to Run
 
 	mu    sync.Mutex // guards inbox and epoch
 	inbox *fifo[event]
@@ -58,7 +59,7 @@ func New(o Options) *Controller {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	return &Controller{o: o}
+	return &Controller{o: o, trouble: trouble{log: o.Logger}}
 }
 
 func (c *Controller) begin(inbox *fifo[event], epoch int32) {
@@ -145,9 +146,6 @@ func (c *Controller) LogDirFailed(broker int32) {
 	}
 }
 
-// retryPause is how long the controller waits before it stands for election again after something went wrong.
-const retryPause = 100 * time.Millisecond
-
 // Run stands for election, and reigns when elected, until the context ends or the store is closed; the error says which.
 func (c *Controller) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -172,11 +170,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		case errors.Is(err, store.ErrSession), errors.Is(err, context.Canceled):
 			c.o.Logger.Info("session with the coordination store is over, standing for election anew")
 			continue
-		case err != nil:
-			c.o.Logger.Warn("standing for election failed, trying again", zap.Error(err))
 		}
 		select {
-		case <-c.o.Clock.After(retryPause):
+		case <-c.o.Clock.After(c.trouble.failed(err)):
 		case <-ctx.Done():
 		}
 	}

@@ -29,7 +29,6 @@ func (t *term) start() error {
 		}
 	}
 	t.scheduleRebalance(firstRebalance)
-	t.log.Info("controller is in charge", zap.Int("brokers", len(t.w.brokers)), zap.Int("topics", len(t.w.topics)))
 	return nil
 }
 

@@ -69,6 +69,10 @@ func (c *Controller) runTerm(ctx context.Context, session int64, epoch, fence in
 	if err := t.start(); err != nil {
 		return err
 	}
+	c.trouble.info("controller is in charge", zap.Int32("controllerEpoch", epoch), zap.Int("brokers", len(t.w.brokers)), zap.Int("topics", len(t.w.topics)))
+	if c.trouble.tries > 0 {
+		defer t.o.Clock.AfterFunc(firmAfter, func() { inbox.put(firm{&c.trouble}) }).Stop()
+	}
 	for {
 		ev, ok := inbox.take(ctx)
 		if !ok {
@@ -168,11 +172,19 @@ func (t *term) write(ops []store.Op) (conflict, err error) {
 	return nil, err
 }
 
+// mostRefused is how many of a step's refusals have a line of the log: a failed disk may take the leaders of thousands of partitions.
+const mostRefused = 10
+
 func (t *term) report(d *draft) {
 	for _, n := range d.logs {
 		t.log.Debug(n.text, zap.String("topic", n.p.Topic), zap.Int32("partition", n.p.Partition))
 	}
-	for _, p := range sortedPartitions(d.refused) {
+	refused := sortedPartitions(d.refused)
+	for i, p := range refused {
+		if i == mostRefused {
+			t.log.Warn("and so for more partitions", zap.Int("count", len(refused)-i))
+			break
+		}
 		t.log.Warn("state change refused", zap.Error(d.refused[p]))
 	}
 }
