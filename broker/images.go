@@ -130,6 +130,9 @@ func (im *Images) Push(ctx context.Context, p cluster.Push) cluster.PushResult {
 		im.learn(ctx, old, t)
 		im.takeRoles(t, &change, &result)
 	}
+	if more := len(result.Roles) - mostNotTaken; more > 0 {
+		im.log.Warn("more roles not taken", zap.Int("count", more))
+	}
 	change.New, change.Gone = next(old, p)
 	for _, f := range im.listeners {
 		f(change)
@@ -157,6 +160,9 @@ func (im *Images) learn(ctx context.Context, old *cluster.Image, t cluster.Topic
 	}
 }
 
+// mostNotTaken is how many roles of a push that cannot be taken have a line of the log each: a failed disk may hold thousands.
+const mostNotTaken = 10
+
 // takeRoles gives partitions of a topic their roles.
 func (im *Images) takeRoles(t cluster.TopicStates, change *Change, result *cluster.PushResult) {
 	for _, st := range t.Partitions {
@@ -168,7 +174,9 @@ func (im *Images) takeRoles(t cluster.TopicStates, change *Change, result *clust
 			err = kerr.UnknownTopicOrPartition
 		}
 		if err != nil {
-			im.log.Warn("role not taken", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
+			if len(result.Roles) < mostNotTaken {
+				im.log.Warn("role not taken", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
+			}
 			note(&result.Roles, tp, err)
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"barnabas/broker"
@@ -195,5 +196,38 @@ func TestAnEndThatIsNeverReached(t *testing.T) {
 	code, _, errOut := tool(t, "consume", "orders", "--timeout", "500ms", "-b", f.addr())
 	if want := "barnabas: no answer from " + f.addr() + " within 500ms, after 0 records\n"; code != 1 || errOut != want {
 		t.Errorf("exit code %d: %s, want %s", code, errOut, want)
+	}
+}
+
+// When the input had ended, an interrupt did nothing until the last records were given up, two minutes later; and why they hung
+// nobody said.
+func TestAnInterruptWhileTheLastRecordsHang(t *testing.T) {
+	t.Parallel() // the last records get their five seconds
+	f := newFakeBroker(t)
+	f.topics["orders"] = 2
+	f.answers[0] = func(r kmsg.Request) kmsg.Response { return r.ResponseKind() }
+	asked, hangs := 0, make(chan struct{})
+	f.answers[3] = func(r kmsg.Request) kmsg.Response {
+		if asked++; asked == 3 { // the command itself asks once
+			close(hangs)
+		}
+		resp := f.metadata(r).(*kmsg.MetadataResponse)
+		for _, topic := range resp.Topics {
+			for i := range topic.Partitions {
+				p := &topic.Partitions[i]
+				p.Leader, p.ErrorCode = -1, kerr.LeaderNotAvailable.Code
+			}
+		}
+		return resp
+	}
+	p := start(t, strings.NewReader("one\n"), "produce", "orders", "--acks", "1", "-b", f.addr())
+	<-p.err.ready
+	if want := "barnabas: topic orders has no leader now for partition 0, 1: what goes there waits\n"; p.err.String() != want {
+		t.Errorf("it says %swant %s", p.err, want)
+	}
+	<-hangs
+	p.interrupt()
+	if code := <-p.code; code != 130 || !strings.Contains(p.err.String(), "\n0 records produced to orders in ") || !strings.HasSuffix(p.err.String(), "barnabas: interrupted\n") {
+		t.Errorf("exit code %d: %s", code, p.err)
 	}
 }

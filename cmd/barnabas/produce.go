@@ -135,7 +135,7 @@ func produce(cmd *cobra.Command, conn *connection, topic string, f *produceFlags
 	}
 	defer cl.Close()
 	watch.begin()
-	if err := f.checkTarget(cmd.Context(), cl, topic); err != nil {
+	if err := f.checkTarget(cmd.Context(), cmd.ErrOrStderr(), cl, topic); err != nil {
 		return err
 	}
 	shown := showProgress(cmd.ErrOrStderr(), "produced to "+topic, f.quiet || isTerminal(in))
@@ -155,8 +155,8 @@ func produce(cmd *cobra.Command, conn *connection, topic string, f *produceFlags
 	return err
 }
 
-// checkTarget finds a missing topic or partition before the first line is read.
-func (f *produceFlags) checkTarget(ctx context.Context, cl *client, topic string) error {
+// checkTarget finds a missing topic or partition before the first line is read, and says on w which partitions nobody leads.
+func (f *produceFlags) checkTarget(ctx context.Context, w io.Writer, cl *client, topic string) error {
 	if f.autoCreate {
 		return nil
 	}
@@ -166,6 +166,15 @@ func (f *produceFlags) checkTarget(ctx context.Context, cl *client, topic string
 	}
 	if n := len(details[topic].Partitions); int(f.partition) >= n {
 		return fmt.Errorf("topic %q has no partition %d: it has %d, numbered from 0", topic, f.partition, n)
+	}
+	var without []string
+	for _, p := range details[topic].Partitions.Sorted() {
+		if p.Leader < 0 && (f.partition < 0 || f.partition == p.Partition) {
+			without = append(without, fmt.Sprint(p.Partition))
+		}
+	}
+	if len(without) > 0 && !f.quiet {
+		fmt.Fprintf(w, "barnabas: topic %s has no leader now for partition %s: what goes there waits\n", topic, strings.Join(without, ", "))
 	}
 	return nil
 }
@@ -211,9 +220,12 @@ func (f *produceFlags) lines(ctx context.Context, cl *client, in io.Reader, head
 	case unread = <-read:
 	case <-sending.Done():
 	case <-ctx.Done():
-		last := time.AfterFunc(lastSending, cancel)
-		defer last.Stop()
 	}
+	// The interrupt may come before or while the last records are on their way.
+	defer context.AfterFunc(ctx, func() {
+		last := time.AfterFunc(lastSending, cancel)
+		context.AfterFunc(sending, func() { last.Stop() })
+	})()
 	flushed := cl.Flush(sending)
 	switch err := failed.Load(); {
 	case ctx.Err() != nil:
