@@ -412,6 +412,10 @@ func TestLeftovers(t *testing.T) {
 	write("00000000000000000099.index", []byte("no log"))
 	write("00000000000000000077.snapshot", []byte("beyond the end"))
 	write("00000000000000000006.snapshot", []byte("not a snapshot"))
+	// Killed as it wrote the topic's id again, barnabas left this in __consumer_offsets for good.
+	write(checkpoint.PartitionMetadata+".tmp", []byte("vers"))
+	write(checkpoint.LeaderEpochs+".tmp", nil)
+	write("somebody-elses.tmp", []byte("not ours to remove"))
 	b.open(func(o *storage.LogOptions) { o.Clean = true })
 	var offsets []int64
 	for _, batch := range readBatches(t, b.log, 0, b.log.End()) {
@@ -423,11 +427,14 @@ func TestLeftovers(t *testing.T) {
 	infos, err := b.mem.ReadDir("/data/t-0")
 	must(t, err)
 	for _, info := range infos {
-		for _, bad := range []string{".swap", ".cleaned", ".deleted", "00000000000000000099", "00000000000000000077"} {
+		for _, bad := range []string{".swap", ".cleaned", ".deleted", "00000000000000000099", "00000000000000000077", ".metadata.tmp", "checkpoint.tmp"} {
 			if strings.Contains(info.Name, bad) {
 				t.Errorf("%s is still there", info.Name)
 			}
 		}
+	}
+	if ok, err := vfs.Exists(b.mem, "/data/t-0/somebody-elses.tmp"); err != nil || !ok {
+		t.Errorf("a file that is not ours is gone (%v)", err)
 	}
 	must(t, b.log.Close())
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"barnabas/storage/checkpoint"
 	"barnabas/storage/vfs"
 )
 
@@ -30,7 +31,8 @@ func (ld *loader) listing() ([]vfs.Info, error) {
 }
 
 // tidy removes .deleted and .cleaned files and finishes swaps, as Kafka does: a .swap whose base is not below the
-// smallest .cleaned belongs to a split that did not come to its end.
+// smallest .cleaned belongs to a split that did not come to its end. A small file that was being replaced leaves its
+// temporary one, which would stay for ever where the file is not written again.
 func (ld *loader) tidy(infos []vfs.Info) (changed bool, err error) {
 	minCleaned := int64(math.MaxInt64)
 	var swaps []string
@@ -49,6 +51,12 @@ func (ld *loader) tidy(infos []vfs.Info) (changed bool, err error) {
 		case swapSuffix:
 			changed = true
 			swaps = append(swaps, info.Name)
+		case vfs.TemporarySuffix:
+			if of := strings.TrimSuffix(info.Name, vfs.TemporarySuffix); of == checkpoint.PartitionMetadata || of == checkpoint.LeaderEpochs {
+				if err := ld.fs.Remove(filepath.Join(ld.dir, info.Name)); err != nil {
+					return false, err
+				}
+			}
 		}
 	}
 	if !changed {

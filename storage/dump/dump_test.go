@@ -261,6 +261,11 @@ func TestMessages(t *testing.T) {
 			cat([]byte{0, 0, 0, 0}, c("c"), c("/h"), []byte{2}, c("t"), []byte{0, 0, 0, 0, 9, 0}, []byte{2, 0, 7, 1, 0, 0, 0, 6, 1, 0, 9, 1, 0}),
 			`{"type":"5","data":{"groupId":"g","memberId":"m"}}`,
 			`{"version":"0","data":{"instanceId":null,"rackId":null,"clientId":"c","clientHost":"/h","subscribedTopicNames":["t"],"subscribedTopicRegex":null,"rebalanceTimeoutMs":9,"serverAssignor":null,"classicMemberMetadata":{"sessionTimeoutMs":6,"supportedProtocols":[]}}}`},
+		// A member that is not classic, as Kafka 4.3.1 and barnabas write it: the tag is there, its object is null. It was malformed to us.
+		{cat([]byte{0, 5}, s("g"), s("m")),
+			cat([]byte{0, 0, 0, 0}, c("c"), c("/h"), []byte{2}, c("t"), []byte{1, 0, 0, 0, 9, 0}, []byte{1, 0, 1, 0}),
+			`{"type":"5","data":{"groupId":"g","memberId":"m"}}`,
+			`{"version":"0","data":{"instanceId":null,"rackId":null,"clientId":"c","clientHost":"/h","subscribedTopicNames":["t"],"subscribedTopicRegex":"","rebalanceTimeoutMs":9,"serverAssignor":null,"classicMemberMetadata":null}}`},
 		{cat([]byte{0, 1}, s("g"), s("t"), []byte{0, 0, 0, 1}), nil, `{"type":"1","data":{"group":"g","topic":"t","partition":1}}`, "<DELETE>"},
 		{cat([]byte{0, 1}, s("g"), s("t"), []byte{0, 0, 0, 1}), cat([]byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 9}, s("m\"\n"), make([]byte, 15), []byte{4}),
 			`{"type":"1","data":{"group":"g","topic":"t","partition":1}}`,

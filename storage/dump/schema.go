@@ -158,10 +158,23 @@ func (p *parser) tags(fields []field, key func(*field)) {
 				rest := p.in
 				p.in = body
 				key(f)
-				p.value(f)
+				p.tagged(f)
 				p.in = rest
 			}
 		}
+	}
+}
+
+// tagged reads a tagged field's value: that of an object that may be null begins with a varint, where others have a byte that is
+// negative for null.
+func (p *parser) tagged(f *field) {
+	switch {
+	case f.kind != object || !f.nullable:
+		p.value(f)
+	case p.uvarint() == 0:
+		p.print("null")
+	default:
+		p.object(f.fields)
 	}
 }
 

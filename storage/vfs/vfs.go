@@ -115,10 +115,13 @@ func WriteFile(fsys FS, name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// TemporarySuffix is that of the file beside another that ReplaceFile writes first; a crash may leave it.
+const TemporarySuffix = ".tmp"
+
 // ReplaceFile replaces a file so that a crash leaves the old or the new content, and the new one is durable when it
-// returns: a temporary file beside it (name + ".tmp"), Sync, Rename, SyncDir.
+// returns: a temporary file beside it (name + TemporarySuffix), Sync, Rename, SyncDir.
 func ReplaceFile(fsys FS, name string, data []byte) error {
-	tmp := name + ".tmp"
+	tmp := name + TemporarySuffix
 	f, err := fsys.Create(tmp)
 	if err != nil {
 		return err
