@@ -23,6 +23,7 @@ type options struct {
 	dir     string // of all files; "" = a temporary one
 	// partitions is how many one broker shall hold; 0 = measure speed instead
 	partitions int
+	alone      bool // without Apache Kafka, which cannot hold as many as barnabas can
 }
 
 func main() {
@@ -34,6 +35,7 @@ func main() {
 	flag.StringVar(&o.write, "write", filepath.Join(peers.Root(), "docs", "BENCHMARKS.md"), "the document whose table is rewritten; empty: none")
 	flag.StringVar(&o.dir, "dir", "", "where the brokers keep their files (default: a temporary folder)")
 	flag.IntVar(&o.partitions, "partitions", 0, "measure a broker that holds so many partitions, a multiple of 100, instead of speed")
+	flag.BoolVar(&o.alone, "alone", false, "with -partitions: barnabas only")
 	quick := flag.Bool("quick", false, "a tenth of the records, one round, nothing written")
 	flag.Parse()
 	if *quick {
@@ -75,7 +77,7 @@ func run(o options) error {
 	if o.partitions > 0 {
 		var sides []*side
 		if sides, err = many(ctx, dir, o); err == nil {
-			mark, text = beginMany, table(manyRows, sides, side{})+"\n"+machineLimits()
+			mark, text = beginMany, manyTable(o.partitions, sides)
 		}
 	} else {
 		text, err = speed(ctx, dir, o)

@@ -20,6 +20,7 @@ import (
 )
 
 const (
+	aimedPartitions = 10_000
 	// manyTopics is how many topics the partitions are spread over; each is created by a request of its own.
 	manyTopics = 100
 	// manyPatience is how long one step may take.
@@ -30,7 +31,7 @@ const (
 	forgotten = 25 * time.Second
 )
 
-// manyRows are the figures of a broker with many partitions; the limits are absolute.
+// manyRows are the figures of a broker with many partitions; the limits are absolute, and for aimedPartitions.
 var manyRows = []row{
 	{figure: "create all, s"},
 	{figure: "first record to each, s"},
@@ -45,7 +46,18 @@ var manyRows = []row{
 	{figure: "restart after kill -9 until all ends are told, s", limit: 3},
 }
 
-// many has both brokers, one after the other, hold so many partitions with data.
+// manyTable compares the sides; more partitions than were aimed at are only told.
+func manyTable(partitions int, sides []*side) string {
+	rows := slices.Clone(manyRows)
+	if partitions > aimedPartitions {
+		for i := range rows {
+			rows[i].limit = 0
+		}
+	}
+	return table(rows, sides, side{}) + "\n" + machineLimits()
+}
+
+// many has both brokers, or barnabas alone, hold so many partitions with data, one after the other.
 func many(ctx context.Context, dir string, o options) ([]*side, error) {
 	z, err := peers.StartZooKeeper(ctx, filepath.Join(dir, "zookeeper"))
 	if err != nil {
@@ -56,6 +68,9 @@ func many(ctx context.Context, dir string, o options) ([]*side, error) {
 	sides := []*side{{kind: peers.Kafka, figures: map[string][]float64{}}, {kind: peers.Barnabas, figures: map[string][]float64{}}}
 	for round := range o.rounds {
 		for _, s := range sides {
+			if o.alone && s.kind != peers.Barnabas {
+				continue
+			}
 			home := filepath.Join(dir, fmt.Sprintf("%s-%d", s.kind, round))
 			options := b.broker(s.kind)
 			if s.kind == peers.Kafka {

@@ -64,12 +64,15 @@ func table(rows []row, sides []*side, floor side) string {
 	fmt.Fprintf(&out, "| figure | Apache Kafka 3.9.2 | barnabas | barnabas / Kafka | aim | bare server |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		kafka, ours := sides[0].figures[r.figure], sides[1].figures[r.figure]
-		ratio := median(ours) / median(kafka)
+		ratio, quotient := median(ours)/median(kafka), "–"
+		if len(kafka) > 0 {
+			quotient = fmt.Sprintf("%.2f", ratio)
+		}
 		bare := ""
 		if f := floor.figures[r.figure]; f != nil {
 			bare = spread(f)
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %.2f | %s | %s |\n", r.figure+unit(r.figure), spread(kafka), spread(ours), ratio, r.verdict(median(ours), ratio), bare)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n", r.figure+unit(r.figure), spread(kafka), spread(ours), quotient, r.verdict(median(ours), ratio), bare)
 	}
 	return out.String()
 }
