@@ -80,7 +80,7 @@ func (w *settingsWatch) Load(ctx context.Context) error {
 // entities lists everything that has settings.
 func (w *settingsWatch) entities(ctx context.Context) ([]entity, error) {
 	var list []entity
-	for _, kind := range []string{store.ConfigTopics, store.ConfigClients, store.ConfigUsers, store.ConfigBrokers, store.ConfigIPs} {
+	for _, kind := range []string{store.ConfigTopics, store.ConfigClients, store.ConfigUsers, store.ConfigBrokers, store.ConfigIPs, store.ConfigGroups} {
 		names, err := w.children(ctx, store.ConfigTypePath(kind))
 		if err != nil {
 			return nil, err

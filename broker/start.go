@@ -238,6 +238,13 @@ func (b *Broker) applySettings(kind, name string, settings map[string]string) {
 			return
 		}
 		b.tellOfVain(name, settings)
+	case store.ConfigGroups:
+		group, err := store.Desanitize(name)
+		if err != nil {
+			errs = []error{err}
+		} else {
+			errs = b.settings.ApplyGroup(group, settings)
+		}
 	}
 	for _, err := range errs {
 		b.log.Warn("setting ignored", zap.String("type", kind), zap.String("name", name), zap.Error(err))
@@ -344,7 +351,7 @@ const endpointsPatience = 5 * time.Second
 // settingsChanged puts an entity's settings into effect, and waits until the picture of the cluster has the endpoints that
 // follow from them: whoever comes in on a new listener is told of this broker there.
 func (b *Broker) settingsChanged(ctx context.Context, kind, name string) {
-	b.watch.Reread(ctx, kind, name)
+	b.watch.Reread(ctx, kind, configNode(kind, name))
 	if kind != store.ConfigBrokers {
 		return
 	}
@@ -439,7 +446,7 @@ func (b *Broker) startGroups(c *config.Broker) {
 		Retention:   time.Duration(c.OffsetsRetentionMinutes) * time.Minute, RetentionCheck: milliseconds(c.OffsetsRetentionCheckIntervalMs),
 		CommitTimeout: milliseconds(c.OffsetsCommitTimeoutMs),
 		Codec:         codec.Type(c.OffsetsTopicCompressionCodec),
-		Consumer:      consumerOptions(c), Image: b.images.Current,
+		Consumer:      b.consumerOptions(c), Image: b.images.Current,
 	})
 	b.images.Listen(func(change Change) {
 		for _, r := range change.Roles {
@@ -488,7 +495,7 @@ func (b *Broker) serve(c *config.Broker) {
 		&api.Security{},
 		&api.Producers{MaxTimeout: c.TransactionMaxTimeoutMs, IDs: controller.NewProducerIDs(b.ctx, b.admin.AllocateProducerIDs)},
 		&api.Groups{Coordinator: b.groups, Images: b.images, Internal: creator, Legacy: legacyOffsets{b.store}},
-		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Store: b.admin, Changed: b.settingsChanged},
+		&api.Configs{Settings: b.settings, Loggers: b.loggers, Topics: topicConfigs{b}, Images: b.images, Store: configStore{b.admin}, Changed: b.settingsChanged},
 	)
 	b.listeners.serve(routes)
 }

@@ -26,7 +26,8 @@ func TestCompatibilityLists(t *testing.T) {
 		t.Skip("they are barnabas's")
 	}
 	inCompatibility(t, "apis", apisTable(t, target(t)))
-	inCompatibility(t, "settings", settingsTable("broker", config.BrokerDefs(), config.Effective)+"\n"+settingsTable("topic", config.TopicDefs(), topicEffective()))
+	inCompatibility(t, "settings", settingsTable("broker", config.BrokerDefs(), config.Effective)+"\n"+settingsTable("topic", config.TopicDefs(), topicEffective())+"\n"+
+		settingsTable("group", config.GroupDefs(), func(string) bool { return true }))
 }
 
 // lastAPI is the highest key of Apache Kafka 4.3.
@@ -70,7 +71,7 @@ func apisTable(t *testing.T, addr string) string {
 	return out.String()
 }
 
-var modes = map[config.Mode]string{config.ReadOnly: "at the start", config.PerBroker: "for a broker", config.ClusterWide: "for a broker, for all", config.TopicLevel: "for a topic"}
+var modes = map[config.Mode]string{config.ReadOnly: "at the start", config.PerBroker: "for a broker", config.ClusterWide: "for a broker, for all", config.TopicLevel: "for a topic", config.GroupLevel: "for a group"}
 
 // settingsTable has a line for each setting: what is obeyed, and how it may be changed.
 func settingsTable(of string, defs *config.Defs, obeyed func(name string) bool) string {

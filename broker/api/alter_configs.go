@@ -1,6 +1,6 @@
 package api
 
-// AlterConfigs (key 33): replaces the whole config of a topic or broker. Superseded by IncrementalAlterConfigs, but
+// AlterConfigs (key 33): replaces the whole config of a topic, broker or group (KIP-848). Superseded by IncrementalAlterConfigs, but
 // what older clients have.
 //
 //	v0  KIP-133
@@ -59,6 +59,10 @@ func (f *Configs) replace(ctx context.Context, r resource, configs []kmsg.AlterC
 			if err := f.thisBroker(r.name, nodeNotANumber, unexpectedBroker); err != nil {
 				return err
 			}
+		}
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if err := groupNameProblem(r.name); err != nil {
+			return err
 		}
 	case kmsg.ConfigResourceTypeClientMetrics:
 		return alterUnsupported(r)

@@ -15,8 +15,9 @@ import (
 	"barnabas/coordinator/controller"
 )
 
-// Configs is the family that reads and changes settings: of topics, of this broker, of all brokers, of log levels.
+// Configs is the family that reads and changes settings: of topics, of this broker, of all brokers, of groups, of log levels.
 type Configs struct {
+	Images   Images
 	Settings *config.Settings
 	Loggers  *config.Loggers
 	Topics   TopicConfigs
@@ -32,6 +33,7 @@ func (c *Configs) routes() []Route {
 		route(c.DescribeConfigs),
 		route(c.AlterConfigs),
 		route(c.IncrementalAlterConfigs),
+		route(c.ListConfigResources),
 	}
 }
 
@@ -41,8 +43,8 @@ type TopicConfigs interface {
 	TopicConfig(topic string) (overrides map[string]string, exists bool)
 }
 
-// ConfigStore is where the settings of topics and brokers are kept. Entity types are "topics" and "brokers"; the entity
-// that stands for all brokers is called "<default>".
+// ConfigStore is where the settings of topics, brokers and groups are kept. Entity types are "topics", "brokers" and
+// "groups"; the entity that stands for all brokers is called "<default>".
 type ConfigStore interface {
 	// EntityConfig gives what is stored now, empty when there is nothing, and its version.
 	EntityConfig(ctx context.Context, entityType, entityName string) (settings map[string]string, version int32, err error)
@@ -54,6 +56,7 @@ type ConfigStore interface {
 const (
 	entityTopics  = "topics"
 	entityBrokers = "brokers"
+	entityGroups  = "groups"
 	entityDefault = "<default>"
 )
 
@@ -63,9 +66,11 @@ type resource struct {
 	name string
 }
 
-// kindName is Kafka's name of a resource type; what Kafka 3.9 does not know is UNKNOWN.
+// kindName is Kafka's name of a resource type; what Kafka 4.0 does not know is UNKNOWN.
 func (r resource) kindName() string {
 	switch r.kind {
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return "GROUP"
 	case kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics:
 		return r.kind.String()
 	}
@@ -169,14 +174,18 @@ func (f *Configs) edit(ctx context.Context, r resource, entityType, entityName s
 	}
 }
 
-// alter puts a whole new config of a topic or broker into force in place of one of the given version, or only checks it.
+// alter puts a whole new config of a topic, broker or group into force in place of one of the given version, or only checks it.
 // settings must be checked for resource names already.
 func (f *Configs) alter(ctx context.Context, r resource, settings map[string]string, version int32, validateOnly bool) error {
 	var err error
 	entityType, entityName := entityTopics, r.name
-	if r.kind == kmsg.ConfigResourceTypeTopic {
+	switch r.kind {
+	case kmsg.ConfigResourceTypeTopic:
 		err = f.checkTopic(r, settings)
-	} else {
+	case kmsg.ConfigResourceTypeGroupConfig:
+		entityType = entityGroups
+		err = f.Settings.ValidateGroup(settings)
+	default:
 		entityType, entityName = entityBrokers, r.entity()
 		err = f.Settings.ValidateBroker(settings, r.name != "")
 		if err == nil {

@@ -80,6 +80,8 @@ func newConfigs(t *testing.T, props map[string]string, stored map[string]map[str
 				settings.ApplyDefault(c)
 			} else if entityType == "brokers" {
 				settings.ApplyBroker(c)
+			} else if entityType == "groups" {
+				settings.ApplyGroup(name, c)
 			}
 		},
 	}, store
@@ -182,7 +184,9 @@ func TestDescribeEveryKindAtEveryVersion(t *testing.T) {
 		{8, "x", 0, 42, "Broker id must be an integer, but it is: x"},
 		{16, "", 0, 42, "Client metrics subscription name must not be empty"},
 		{16, "m", 0, 42, "Config type client-metrics is only supported on KRaft clusters"},
-		{32, "g", 0, 42, "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."},
+		{32, "g", 2, 0, ""},
+		{32, "", 0, 42, "Group name must not be empty"},
+		{64, "g", 0, 42, "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."},
 	} {
 		for version := range kmsg.NewPtrDescribeConfigsRequest().MaxVersion() + 1 {
 			req := kmsg.NewPtrDescribeConfigsRequest()
@@ -284,13 +288,34 @@ func TestIncrementalAlterConfigs(t *testing.T) {
 		{8, "3", "storage=INFO", 42, "Unexpected node id. Expected 2, but received 2", ""},
 		{8, "", "storage=INFO", 42, "Node id must be an integer, but it is: ", ""},
 		{16, "m", "a=b", 42, "AlterConfigs is only supported for topics and brokers, but resource type is CLIENT_METRICS", ""},
-		{32, "g", "a=b", 42, "Unknown resource type 32", ""},
+		// As a 4.3.1 broker answered; 3.9 knows nothing of groups here.
+		{32, "g", "consumer.session.timeout.ms=50000", 0, "<nil>", "groups/g consumer.heartbeat.interval.ms=6000 consumer.session.timeout.ms=50000"},
+		{32, "a/b c", "consumer.session.timeout.ms=50000", 0, "<nil>", "groups/a/b c consumer.session.timeout.ms=50000"},
+		{32, "g", "!consumer.heartbeat.interval.ms", 0, "<nil>", "groups/g "},
+		{32, "g", "!foo", 0, "<nil>", "groups/g consumer.heartbeat.interval.ms=6000"},
+		{32, "g", "foo=1", 40, "Unknown group config name: foo", ""},
+		{32, "g", "consumer.session.timeout.ms=x", 40, "Invalid value x for configuration consumer.session.timeout.ms: Not a number of type INT", ""},
+		{32, "g", "consumer.session.timeout.ms=0", 40, "Invalid value 0 for configuration consumer.session.timeout.ms: Value must be at least 1", ""},
+		{32, "g", "consumer.session.timeout.ms=44999", 40, "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms", ""},
+		{32, "g", "consumer.session.timeout.ms=60001", 40, "consumer.session.timeout.ms must be less than or equal to group.consumer.max.session.timeout.ms", ""},
+		{32, "g", "consumer.heartbeat.interval.ms=4999", 40, "consumer.heartbeat.interval.ms must be greater than or equal to group.consumer.min.heartbeat.interval.ms", ""},
+		{32, "g", "consumer.heartbeat.interval.ms=15001", 40, "consumer.heartbeat.interval.ms must be less than or equal to group.consumer.max.heartbeat.interval.ms", ""},
+		{32, "g", "consumer.session.timeout.ms", 42, "Null value not supported for : consumer.session.timeout.ms", ""},
+		{32, "g", "+consumer.session.timeout.ms=5", 40, "Can't APPEND to key consumer.session.timeout.ms because its type is not LIST.", ""},
+		{32, "g", "+foo=5", 40, "Can't APPEND to key foo because its type is not LIST.", ""},
+		{32, "g", "-foo=5", 40, "Can't SUBTRACT from key foo because its type is not LIST.", ""},
+		{32, "g", "?consumer.session.timeout.ms=5", -1, "<nil>", ""},
+		{32, "g", "!foo !foo", 42, "Error due to duplicate config keys", ""},
+		{32, "", "consumer.session.timeout.ms=50000", 42, "Default group resources are not allowed.", ""},
+		{32, strings.Repeat("g", 10001), "consumer.session.timeout.ms=50000", 42, "The name of a group with settings has at most 10000 bytes.", ""},
+		{64, "g", "a=b", 42, "Unknown resource type 64", ""},
 		{0, "", "", 42, "Unknown resource type 0", ""},
 	} {
 		for version := range kmsg.NewPtrIncrementalAlterConfigsRequest().MaxVersion() + 1 {
 			for _, validateOnly := range []bool{false, true} {
 				f, store := newConfigs(t, nil, map[string]map[string]string{
 					"topics/t": {"cleanup.policy": "compact"}, "brokers/2": {"log.cleaner.threads": "2"},
+					"groups/g": {"consumer.heartbeat.interval.ms": "6000"},
 				})
 				req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 				req.Version, req.ValidateOnly = version, validateOnly
@@ -334,6 +359,10 @@ func TestAlterConfigs(t *testing.T) {
 		{4, "", "max.connections=7", 0, "<nil>", "brokers/<default> max.connections=7"},
 		{4, "", "listener.name.a.ssl.key.password=x", 42, "Cannot update these configs at default cluster level, broker id must be specified: Set(listener.name.a.ssl.key.password)", ""},
 		{4, "9", "max.connections=7", 42, "Unexpected broker id, expected 2, but received 9", ""},
+		{32, "g", "consumer.session.timeout.ms=51000 consumer.heartbeat.interval.ms=6000", 0, "<nil>", "groups/g consumer.heartbeat.interval.ms=6000 consumer.session.timeout.ms=51000"},
+		{32, "g", "", 0, "<nil>", "groups/g "},
+		{32, "g", "consumer.session.timeout.ms=1", 40, "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms", ""},
+		{32, "", "consumer.session.timeout.ms=51000", 42, "Default group resources are not allowed.", ""},
 		{8, "2", "storage=DEBUG", 42, "Unknown resource type 8", ""},
 		{16, "m", "a=b", 42, "AlterConfigs is only supported for topics and brokers, but resource type is CLIENT_METRICS", ""},
 	} {

@@ -39,7 +39,7 @@ func (f *Configs) describe(req *kmsg.DescribeConfigsRequest) Response {
 		if known {
 			rows, err = f.rows(resource{asked.ResourceType, asked.ResourceName})
 		} else {
-			// One resource of a type that Kafka 3.9 does not know fails the request as a whole.
+			// One resource of a type that Kafka does not know fails the request as a whole.
 			err = &config.Refusal{Err: kerr.InvalidRequest, Message: "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."}
 		}
 		if err != nil {
@@ -93,6 +93,12 @@ func (f *Configs) rows(r resource) ([]config.Row, error) {
 			return nil, err
 		}
 		return loggerRows(f.Loggers.All()), nil
+
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if r.name == "" {
+			return nil, invalidRequest("Group name must not be empty")
+		}
+		return f.Settings.DescribeGroup(r.name), nil
 
 	default: // CLIENT_METRICS
 		if r.name == "" {

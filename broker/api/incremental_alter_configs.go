@@ -1,6 +1,7 @@
 package api
 
-// IncrementalAlterConfigs (key 44): changes single settings of a topic or broker, or log levels (KIP-339, KIP-412).
+// IncrementalAlterConfigs (key 44): changes single settings of a topic, broker or group, or log levels (KIP-339,
+// KIP-412, KIP-848).
 //
 //	v0  set, delete, append to and subtract from a list
 //	v1  tagged fields (KIP-482)
@@ -72,6 +73,8 @@ func (f *Configs) change(ctx context.Context, r resource, ops []kmsg.Incremental
 			}
 		}
 		return f.changeBroker(ctx, r, ops, validateOnly)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return f.changeGroup(ctx, r, ops, validateOnly)
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		return f.changeLoggers(r, ops, validateOnly)
 	case kmsg.ConfigResourceTypeClientMetrics:

@@ -6,12 +6,18 @@ import (
 )
 
 // The consumer protocol of KIP-848 is of Kafka 4.0, where it is on and groups may change over in both directions. Kafka 3.9 has the
-// settings, but with defaults for a protocol in the making, and refuses it without KRaft. So what is not set is here as it is in 4.0.
+// settings, but with defaults for a protocol in the making, and refuses it without KRaft. So the defaults are here those of 4.0, less
+// the protocols that are not built.
 const (
 	rebalanceProtocols = "group.coordinator.rebalance.protocols"
 	migrationPolicy    = "group.consumer.migration.policy"
-	bidirectional      = "bidirectional"
 )
+
+func consumerDefaults(broker *Defs) {
+	for name, value := range map[string]string{rebalanceProtocols: "classic,consumer", migrationPolicy: "bidirectional"} {
+		broker.Get(name).Default = &value
+	}
+}
 
 // assignorNames are the short names of the assignors by the classes that Kafka's settings name.
 var assignorNames = map[string]string{
@@ -22,16 +28,11 @@ var assignorNames = map[string]string{
 
 // consumerProtocol checks the settings of the consumer protocol.
 func (c *checker) consumerProtocol(b *Broker) {
-	b.ConsumerProtocol, b.GroupConsumerMigrationPolicy = true, bidirectional
-	if c.isSet(rebalanceProtocols) {
-		enabled := splitList(c.word(rebalanceProtocols))
-		c.require(slices.Contains(enabled, "classic"), []string{rebalanceProtocols}, "Disabling the 'classic' protocol is not supported.")
-		c.require(!slices.Contains(enabled, "share"), []string{rebalanceProtocols}, "The 'share' rebalance protocol is not supported.")
-		b.ConsumerProtocol = slices.Contains(enabled, "consumer")
-	}
-	if c.isSet(migrationPolicy) {
-		b.GroupConsumerMigrationPolicy = strings.ToLower(c.word(migrationPolicy))
-	}
+	enabled := splitList(c.word(rebalanceProtocols))
+	c.require(slices.Contains(enabled, "classic"), []string{rebalanceProtocols}, "Disabling the 'classic' protocol is not supported.")
+	c.require(!slices.Contains(enabled, "share"), []string{rebalanceProtocols}, "The 'share' rebalance protocol is not supported.")
+	b.ConsumerProtocol = slices.Contains(enabled, "consumer")
+	b.GroupConsumerMigrationPolicy = strings.ToLower(c.word(migrationPolicy))
 	const assignors = "group.consumer.assignors"
 	for _, name := range splitList(c.word(assignors)) {
 		short := assignorNames[name]

@@ -45,6 +45,8 @@ const (
 	ClusterWide
 	// TopicLevel settings belong to topics.
 	TopicLevel
+	// GroupLevel settings belong to groups.
+	GroupLevel
 	// Dynamic settings exist only in the store: quotas, throttles, credentials.
 	Dynamic
 )
@@ -99,6 +101,7 @@ var table = sync.OnceValue(func() map[string]*Defs {
 	if err != nil {
 		panic("config: the embedded table of settings is broken: " + err.Error())
 	}
+	consumerDefaults(t["broker"])
 	return t
 })
 

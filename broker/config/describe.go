@@ -16,6 +16,7 @@ const (
 	FromDefinition     Source = 5
 	FromBrokerLogger   Source = 6
 	FromClientsMetrics Source = 7
+	FromGroup          Source = 8
 )
 
 // Row is one setting as DescribeConfigs reports it.

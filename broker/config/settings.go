@@ -14,6 +14,7 @@ type Settings struct {
 	id     atomic.Int32
 
 	current atomic.Pointer[state]
+	groups  sync.Map // of group settings by group id: map[string]string, never changed
 
 	mu        sync.Mutex // serialises changes and their callbacks; guards what follows
 	listeners []func(old, new *Broker)

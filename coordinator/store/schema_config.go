@@ -13,6 +13,7 @@ const (
 	ConfigUsers   = "users"
 	ConfigBrokers = "brokers"
 	ConfigIPs     = "ips"
+	ConfigGroups  = "groups" // since Kafka 4.0, which has no tree any more; made with the first of them
 )
 
 // DefaultEntity is the name of the entity whose settings hold for all others of its kind.
@@ -21,13 +22,16 @@ const DefaultEntity = "<default>"
 // ConfigTypePath holds the entities of one kind.
 func ConfigTypePath(kind string) string { return "/config/" + kind }
 
-// ConfigPath is the settings of one entity. The name stands as it is for topics and brokers; for clients, users and ips
-// it has been through Sanitize. A user's client has the kind "users" and the name "U/clients/C".
+// ConfigPath is the settings of one entity. The name stands as it is for topics and brokers; for clients, users,
+// ips and groups it has been through Sanitize. A user's client has the kind "users" and the name "U/clients/C".
 func ConfigPath(kind, name string) string { return ConfigTypePath(kind) + "/" + name }
 
 // Sanitize makes a client id, a user's name or an address fit for a path: percent-encoded, all but letters, digits,
 // dot, dash and underscore. DefaultEntity must not go through it.
 func Sanitize(name string) string {
+	if name == "." || name == ".." { // Kafka fails with these
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
 	s := url.QueryEscape(name) // leaves the same characters as Java's URLEncoder, except for ~ and *, which both must go
 	return strings.NewReplacer("+", "%20", "~", "%7E", "*", "%2A").Replace(s)
 }

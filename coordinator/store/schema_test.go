@@ -226,6 +226,7 @@ func TestStringsAsJacksonWritesThem(t *testing.T) {
 func TestSanitize(t *testing.T) {
 	for name, want := range map[string]string{
 		"cli 1*": "cli%201%2A", "CN=a b+c,O=x/y": "CN%3Da%20b%2Bc%2CO%3Dx%2Fy", "a.b-c_d~é": "a.b-c_d%7E%C3%A9", "": "",
+		".": "%2E", "..": "%2E%2E", "...": "...", // no node is called as the first two are
 	} {
 		if got := Sanitize(name); got != want {
 			t.Errorf("Sanitize(%q) = %q, want %q", name, got, want)

@@ -43,6 +43,9 @@ const ready = "What is answered is ready: a topic that Metadata creates is answe
 // consumerProtocol is why all that the consumer protocol answers is otherwise.
 const consumerProtocol = "The consumer protocol of KIP-848 is served, as by Apache Kafka 4.x; 3.9 advertises the API but answers UNSUPPORTED_VERSION (35) in ZooKeeper mode."
 
+// groupSettings is why what is said of the settings of groups is otherwise.
+const groupSettings = "Groups have settings of their own (resource type 32), which belong to the consumer protocol, and are answered as by Apache Kafka 4.x and kept under /config/groups; 3.9 does not know the resource type."
+
 const unclearMaps = "A bad listener.security.protocol.map or max.connections.per.ip.overrides is refused with what is wrong with it; Apache Kafka's message is Java's \"begin 0, end -1\", or lacks the valid names."
 
 // rules are all differences from Apache Kafka 3.9.2 that a client can see and that are meant. docs/COMPATIBILITY.md is made from
@@ -56,8 +59,13 @@ var rules = []Rule{
 		Reason: "DescribeTopicPartitions is advertised; a 3.9 broker in ZooKeeper mode does not have it, and tools of 3.8 and later then ask Metadata."},
 	{API: 68, Reason: consumerProtocol},
 	{API: 69, Reason: consumerProtocol},
-	{API: 32, Unasked: true,
-		Reason: "Where group.coordinator.rebalance.protocols is not set, the classic and the consumer protocol are served, and where group.consumer.migration.policy is not set, groups change over in both directions: that is Apache Kafka 4.0's default, while 3.9 shows, and barnabas with it, that of a protocol in the making."},
+	{API: 32, Path: `Resources\[.*\]\.Configs\[group\.coordinator\.rebalance\.protocols\]\..*Value`, Kafka: `"classic"`, Ours: `"classic,consumer"`,
+		Reason: "Where group.coordinator.rebalance.protocols is not set, the classic and the consumer protocol are served, and where group.consumer.migration.policy is not set, groups change over in both directions: that is Apache Kafka 4.0's default, while 3.9 has that of a protocol in the making."},
+	{API: 18, Path: `ApiKeys\[74\]`, Kafka: "absent",
+		Reason: "ListConfigResources is advertised, which tools of 4.1 and later ask for groups with settings; a 3.9 broker in ZooKeeper mode does not have it."},
+	{API: 32, Label: "a group", Path: `Resources\[.*`, Reason: groupSettings},
+	{API: 33, Label: "a group", Path: `Resources\[.*`, Reason: groupSettings},
+	{API: 44, Label: "a group", Path: `Resources\[.*`, Reason: groupSettings},
 	{API: 18, Path: `ApiKeys.len`, Reason: "The sets of advertised APIs differ as said."},
 	{API: 3, Script: "auto creation|topics", Label: "a colliding name|no topics", Path: `Topics\[.*\]\.ErrorCode`, Kafka: "5", Ours: "0", Reason: ready},
 	{API: 3, Script: "auto creation|topics", Label: "a colliding name|no topics", Path: `Topics\[.*\]\.Partitions.len`, Kafka: "null", Ours: "1", Reason: ready},

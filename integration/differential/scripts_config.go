@@ -71,9 +71,10 @@ var configScripts = []Script{
 		s.AskSame("unknown topic", describeConfigs(ofTopic, s.Topic("none")))
 		s.AskSame("invalid topic", describeConfigs(ofTopic, "a b"))
 		s.AskSame("topic without a name", describeConfigs(ofTopic, ""))
-		for _, kind := range []int8{0, 1, 3, 5, 16, 32, 99} {
+		for _, kind := range []int8{0, 1, 3, 5, 16, 99} {
 			s.AskSame("resource type", describeConfigs(kind, t))
 		}
+		s.AskSame("a group", describeConfigs(32, t))
 		twice := describeConfigs(ofTopic, t, "retention.ms")
 		twice.Resources = append(twice.Resources, twice.Resources[0])
 		s.AskSame("twice", twice)
@@ -119,6 +120,7 @@ var configScripts = []Script{
 		s.AskSame("a static setting", alterConfigs(ofBroker, "0", "broker.id", "2"))
 		s.AskSame("loggers", alterConfigs(ofLogger, "0", "x", "INFO"))
 		s.AskSame("type 1", alterConfigs(1, t, "segment.bytes", "3000000"))
+		s.AskSame("a group", alterConfigs(32, t, "consumer.session.timeout.ms", "50000"))
 		s.AskSame("type 99", alterConfigs(99, t, "segment.bytes", "3000000"))
 		s.AskSame("a key twice", alterConfigs(ofTopic, t, "segment.bytes", "3000000", "segment.bytes", "4000000"))
 		look()
@@ -153,6 +155,7 @@ var configScripts = []Script{
 		s.AskSame("bad value", incremental(ofTopic, t, change{0, "retention.ms", "-2"}))
 		s.AskSame("unknown topic", incremental(ofTopic, s.Topic("none"), change{0, "retention.ms", "1"}))
 		s.AskSame("no name", incremental(ofTopic, "", change{0, "retention.ms", "1"}))
+		s.AskSame("a group", incremental(32, t, change{0, "consumer.session.timeout.ms", "50000"}))
 		s.AskSame("type 99", incremental(99, t, change{0, "retention.ms", "1"}))
 		s.AskSame("nothing", incremental(ofTopic, t))
 		v := incremental(ofTopic, t, change{0, "retention.ms", "99"})
