@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -90,8 +91,14 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 	for i := range 3 {
 		l.producer(t, i)
 	}
-	members := []*crashMember{l.member(t, 0), l.member(t, 1)}
+	members := []*crashMember{l.member(t, 0), l.member(t, 1), l.consumer(t)}
 	l.works(t, members)
+	slowest := time.Duration(0)
+	interrupted := map[string]int{}
+	kill := func() {
+		b.Kill()
+		unfinished(t, b.DataDir, interrupted)
+	}
 	for n := range times {
 		after := 1 + rng.Int64N(300*int64(l.pace))
 		acked := l.count()
@@ -101,7 +108,7 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 			}
 			return nil
 		})
-		b.Kill()
+		kill()
 		if rng.IntN(3) == 0 { // again, while it starts
 			if err := b.Launch(); err != nil {
 				t.Fatal(err)
@@ -112,21 +119,25 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 			case <-b.Gone():
 				t.Fatalf("kill %d: it ended by itself when it started again:\n%s", n, b.Tail(3000))
 			}
-			b.Kill()
+			kill()
 		}
 		if err := b.Restart(soon(t)); err != nil {
 			t.Fatal(err)
 		}
+		slowest = max(slowest, b.Startup)
 		l.works(t, members)
 		for _, hold := range holds {
 			hold(t, false)
 		}
 	}
+	workedHard(t, b, times)
 	l.end(t, members)
 	l.verify(t)
 	for _, hold := range holds {
 		hold(t, true)
 	}
+	nothingLeftBehind(t, b)
+	t.Logf("kills that interrupted something, by what it left: %v; the slowest start took %v", interrupted, slowest)
 	if strings.Contains(string(readFile(t, b.Log)), "panic") {
 		t.Error("the broker's log tells of a panic")
 	}
@@ -136,7 +147,73 @@ func killUnderLoad(t *testing.T, times int, java bool, settings ...string) {
 	dumpAll(t, b.DataDir)
 }
 
-// A crashLoad is what runs while the broker is killed: idempotent producers that number their records, and a group that commits.
+// unfinished counts the kills after which files of something half done lie in the log dir.
+func unfinished(t *testing.T, dir string, kills map[string]int) {
+	t.Helper()
+	for what, pattern := range map[string]string{
+		"cleaning": "*-*/*.cleaned", "swap": "*-*/*.swap", "deletion of segments": "*-*/*.deleted", "deletion of a topic": "*-delete", "checkpoint": "*.tmp",
+	} {
+		left, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kills[what] += min(1, len(left))
+	}
+}
+
+// workedHard waits until the broker's log tells that it has done, often enough for so many kills, all that the load makes it do.
+func workedHard(t *testing.T, b *peers.Broker, kills int) {
+	t.Helper()
+	does := map[string]*regexp.Regexp{}
+	for what, line := range map[string]string{
+		"cleaned a topic": `"msg":"cleaned log","log":"compacted-0"`, "cleaned offsets": `"msg":"cleaned log","log":"__consumer_offsets-`,
+		"cut by retention": `"msg":"retention","log":"retained-0"`, "created topics": `"msg":"topic created"`, "deleted topics": `"msg":"topic deleted"`,
+		"recovered": `"msg":"recovered log","log":"crash-`,
+	} {
+		does[what] = regexp.MustCompile(line)
+	}
+	did := map[string]int{}
+	eventually(t, "it has done everything often", func() error {
+		log := readFile(t, b.Log)
+		var seldom []error
+		for what, line := range does {
+			if did[what] = len(line.FindAll(log, -1)); did[what] < max(3, kills/2) {
+				seldom = append(seldom, fmt.Errorf("it %s %d times", what, did[what]))
+			}
+		}
+		for p := range crashPartitions {
+			segments, _ := filepath.Glob(filepath.Join(b.DataDir, fmt.Sprintf("crash-%d", p), "*.log"))
+			if did["segments"] = len(segments); len(segments) < 3 {
+				seldom = append(seldom, fmt.Errorf("partition %d has %d segments", p, len(segments)))
+			}
+		}
+		return errors.Join(seldom...)
+	})
+	t.Logf("in the broker's log: %v", did)
+}
+
+// nothingLeftBehind waits until the log dir has no folders but those of partitions.
+func nothingLeftBehind(t *testing.T, b *peers.Broker) {
+	t.Helper()
+	adm := admin(t, b.Addr)
+	eventually(t, "what was deleted is gone from the disk", func() error {
+		topics, err := adm.ListTopicsWithInternal(soon(t))
+		if err = errors.Join(err, topics.Error()); err != nil {
+			return err
+		}
+		partitions := map[string]bool{}
+		topics.EachPartition(func(p kadm.PartitionDetail) { partitions[fmt.Sprintf("%s-%d", p.Topic, p.Partition)] = true })
+		entries, err := os.ReadDir(b.DataDir)
+		for _, e := range entries {
+			if e.IsDir() && !partitions[e.Name()] {
+				err = errors.Join(err, fmt.Errorf("there is %s", e.Name()))
+			}
+		}
+		return err
+	})
+}
+
+// A crashLoad is what runs while the broker is killed: idempotent producers that number their records, and groups that commit.
 // What was acknowledged is written down.
 type crashLoad struct {
 	addr, topic string
@@ -151,14 +228,20 @@ type crashLoad struct {
 	mu        sync.Mutex
 	acked     map[string]map[int]bool // by producer, its numbers
 	total     int64
-	committed map[string]int64 // by partition, the highest offset whose commit was acknowledged
-	seen      map[string]int64 // the highest that was fetched
+	committed map[commit]int64 // the highest offset whose commit was acknowledged
+	seen      map[commit]int64 // the highest that was fetched
+}
+
+// A commit is where an offset is committed.
+type commit struct {
+	group, topic string
+	partition    int32
 }
 
 const crashPartitions = 4
 
 func newCrashLoad(t *testing.T, addr string, settings ...string) *crashLoad {
-	l := &crashLoad{addr: addr, topic: "crash", pace: 10, acked: map[string]map[int]bool{}, committed: map[string]int64{}, seen: map[string]int64{}}
+	l := &crashLoad{addr: addr, topic: "crash", pace: 10, acked: map[string]map[int]bool{}, committed: map[commit]int64{}, seen: map[commit]int64{}}
 	create(t, addr, l.topic, crashPartitions, append(settings, "segment.bytes", "100000", "index.interval.bytes", "1000")...)
 	l.writing, l.stopWriting = context.WithCancel(t.Context())
 	l.reading, l.stopReading = context.WithCancel(t.Context())
@@ -275,18 +358,29 @@ func (l *crashLoad) javaProducer(t *testing.T, records, perSecond int) {
 	})
 }
 
-// A crashMember reads in the group, and commits what it has read.
+// A crashMember reads in a group, and commits what it has read.
 type crashMember struct {
+	group   string
 	client  *kgo.Client
 	commits func() int
 }
 
+// member is one of the group with the classic protocol.
 func (l *crashLoad) member(t *testing.T, id int) *crashMember {
-	c := client(t, l.addr, kgo.ConsumerGroup("crash"), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.Balancers([]kgo.GroupBalancer{kgo.CooperativeStickyBalancer()}...), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(300*time.Millisecond),
-		kgo.InstanceID(fmt.Sprintf("member-%d", id)), kgo.BlockRebalanceOnPoll())
+	return l.reader(t, "crash", kgo.Balancers([]kgo.GroupBalancer{kgo.CooperativeStickyBalancer()}...), kgo.HeartbeatInterval(300*time.Millisecond),
+		kgo.InstanceID(fmt.Sprintf("member-%d", id)))
+}
+
+// consumer is the member of a group with the consumer protocol of KIP-848.
+func (l *crashLoad) consumer(t *testing.T) *crashMember {
+	return l.reader(t, "crash-consumer", kgo.Balancers(kgo.StickyBalancer()), kgo.ServerSideBalancer())
+}
+
+func (l *crashLoad) reader(t *testing.T, group string, opts ...kgo.Opt) *crashMember {
+	c := client(t, l.addr, append(opts, kgo.ConsumerGroup(group), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll())...)
 	commits := 0
-	m := &crashMember{client: c, commits: func() int {
+	m := &crashMember{group: group, client: c, commits: func() int {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return commits
@@ -294,13 +388,13 @@ func (l *crashLoad) member(t *testing.T, id int) *crashMember {
 	l.readers.Go(func() {
 		for l.reading.Err() == nil {
 			fs := c.PollRecords(l.reading, 500)
-			upTo := map[string]int64{}
-			fs.EachRecord(func(r *kgo.Record) { upTo[fmt.Sprintf("%s-%d", r.Topic, r.Partition)] = r.Offset + 1 })
+			upTo := map[commit]int64{}
+			fs.EachRecord(func(r *kgo.Record) { upTo[commit{group, r.Topic, r.Partition}] = r.Offset + 1 })
 			if len(upTo) > 0 && c.CommitRecords(l.reading, fs.Records()...) == nil {
 				l.mu.Lock()
 				commits++
-				for p, offset := range upTo {
-					l.committed[p] = max(l.committed[p], offset)
+				for at, offset := range upTo {
+					l.committed[at] = max(l.committed[at], offset)
 				}
 				l.mu.Unlock()
 			}
@@ -323,18 +417,21 @@ func (l *crashLoad) works(t *testing.T, members []*crashMember) {
 	acked := l.count()
 	adm := kadm.NewClient(client(t, l.addr))
 	eventually(t, "the producers write and the members commit", func() error {
-		offsets, err := adm.FetchOffsets(soon(t), "crash")
-		if err != nil {
-			return err
-		}
-		for p, least := range floor {
-			cut := strings.LastIndexByte(p, '-')
-			id, _ := strconv.Atoi(p[cut+1:])
-			o, _ := offsets.Lookup(p[:cut], int32(id))
-			if least = max(least, l.seen[p]); o.At < least {
-				t.Fatalf("%s: the committed offset is %d after it was %d", p, o.At, least)
+		for group := range groupsOf(members) {
+			offsets, err := adm.FetchOffsets(soon(t), group)
+			if err != nil {
+				return err
 			}
-			l.seen[p] = o.At
+			for at, least := range floor {
+				if at.group != group {
+					continue
+				}
+				o, _ := offsets.Lookup(at.topic, at.partition)
+				if least = max(least, l.seen[at]); o.At < least {
+					t.Fatalf("%v: the committed offset is %d after it was %d", at, o.At, least)
+				}
+				l.seen[at] = o.At
+			}
 		}
 		for i, m := range members {
 			if m.commits() < before[i]+2 {
@@ -348,28 +445,48 @@ func (l *crashLoad) works(t *testing.T, members []*crashMember) {
 		if err != nil {
 			return err
 		}
-		if g := groups["crash"]; g.Err != nil || g.State != "Stable" || len(g.Members) != len(members) {
+		if g := groups["crash"]; g.Err != nil || g.State != "Stable" || len(g.Members) != groupsOf(members)["crash"] {
 			return fmt.Errorf("the group is %s with %d members (%v)", g.State, len(g.Members), g.Err)
 		}
 		return nil
 	})
 }
 
-// end stops the producers, has the group read all, and stops it.
+// groupsOf counts the members of each group.
+func groupsOf(members []*crashMember) map[string]int {
+	groups := map[string]int{}
+	for _, m := range members {
+		groups[m.group]++
+	}
+	return groups
+}
+
+// end stops the producers, has the groups read all, and stops them.
 func (l *crashLoad) end(t *testing.T, members []*crashMember) {
 	t.Helper()
 	l.stopWriting()
 	l.writers.Wait()
 	adm := admin(t, l.addr)
-	eventually(t, "the group has read and committed everything", func() error {
-		lags, err := adm.Lag(soon(t), "crash")
-		if err == nil {
-			err = lags.Error()
+	eventually(t, "the groups have read and committed everything", func() error {
+		ends, err := adm.ListEndOffsets(soon(t), l.topic)
+		if err = errors.Join(err, ends.Error()); err != nil {
+			return err
 		}
-		if left := lags["crash"].Lag.Total(); err == nil && left != 0 {
-			err = fmt.Errorf("%d records are left", left)
+		for group := range groupsOf(members) {
+			offsets, err := adm.FetchOffsets(soon(t), group)
+			if err != nil {
+				return err
+			}
+			left := int64(0)
+			ends.Each(func(end kadm.ListedOffset) {
+				o, _ := offsets.Lookup(end.Topic, end.Partition)
+				left += end.Offset - o.At
+			})
+			if left != 0 {
+				return fmt.Errorf("%s: %d records are left", group, left)
+			}
 		}
-		return err
+		return nil
 	})
 	l.stopReading()
 	l.readers.Wait()

@@ -213,8 +213,8 @@ type stream struct {
 	acked map[int64]*kgo.Record
 }
 
-// stream starts one; the records' values begin with their number.
-func (l *crashLoad) stream(t *testing.T, topic string, keys, size int, settings ...string) *stream {
+// stream starts one; record makes the record of a number.
+func (l *crashLoad) stream(t *testing.T, topic string, record func(n int) *kgo.Record, settings ...string) *stream {
 	create(t, l.addr, topic, 1, settings...)
 	s := &stream{topic: topic, acked: map[int64]*kgo.Record{}}
 	// Compressed, the padding would be next to nothing, and retention.bytes and segment.bytes out of reach. What gathers while the broker
@@ -224,7 +224,6 @@ func (l *crashLoad) stream(t *testing.T, topic string, keys, size int, settings 
 	l.writers.Go(func() {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		padding := strings.Repeat("x", size)
 		for n := 0; ; {
 			select {
 			case <-l.writing.Done():
@@ -235,8 +234,7 @@ func (l *crashLoad) stream(t *testing.T, topic string, keys, size int, settings 
 			case <-tick.C:
 			}
 			for range 4 {
-				r := &kgo.Record{Key: fmt.Appendf(nil, "key-%d", n*7%keys), Value: fmt.Appendf(nil, "%d %s", n, padding)}
-				c.Produce(context.WithoutCancel(l.writing), r, func(r *kgo.Record, err error) {
+				c.Produce(context.WithoutCancel(l.writing), record(n), func(r *kgo.Record, err error) {
 					if isGivenUp(err) {
 						return
 					}
@@ -253,6 +251,11 @@ func (l *crashLoad) stream(t *testing.T, topic string, keys, size int, settings 
 		}
 	})
 	return s
+}
+
+// padded is a record whose value begins with its number.
+func padded(n, keys, size int) *kgo.Record {
+	return &kgo.Record{Key: fmt.Appendf(nil, "key-%d", n*7%keys), Value: fmt.Appendf(nil, "%d %s", n, strings.Repeat("x", size))}
 }
 
 // read reads the topic from its start to the end of this moment.
@@ -285,7 +288,7 @@ func (s *stream) read(t *testing.T, addr string) (start, end int64, records []*k
 
 // retained is a topic whose old segments go while it is written.
 func (l *crashLoad) retained(t *testing.T) hold {
-	s := l.stream(t, "retained", 10, 200, "segment.bytes", "20000", "retention.bytes", "60000")
+	s := l.stream(t, "retained", func(n int) *kgo.Record { return padded(n, 10, 200) }, "segment.bytes", "20000", "retention.bytes", "60000")
 	return func(t *testing.T, end bool) {
 		if !end {
 			return
@@ -312,9 +315,15 @@ func (l *crashLoad) retained(t *testing.T) hold {
 	}
 }
 
-// compacted is a topic whose last value of each key is what counts.
+// compacted is a topic whose last value of each key is what counts; every eleventh record deletes its key, and goes itself after a while.
 func (l *crashLoad) compacted(t *testing.T) hold {
-	s := l.stream(t, "compacted", 50, 100, "cleanup.policy", "compact", "segment.bytes", "20000", "min.cleanable.dirty.ratio", "0.01")
+	s := l.stream(t, "compacted", func(n int) *kgo.Record {
+		r := padded(n, 50, 100)
+		if n%11 == 0 {
+			r.Value = nil
+		}
+		return r
+	}, "cleanup.policy", "compact", "segment.bytes", "20000", "min.cleanable.dirty.ratio", "0.01", "delete.retention.ms", "300")
 	return func(t *testing.T, end bool) {
 		if !end {
 			return
@@ -332,11 +341,22 @@ func (l *crashLoad) compacted(t *testing.T) hold {
 				want[string(r.Key)] = r
 			}
 		}
+		deleted := 0
 		for key, w := range want {
-			if got := last[key]; got == nil || got.Offset != w.Offset || string(got.Value) != string(w.Value) {
+			got := last[key]
+			if w.Value == nil {
+				deleted++
+			}
+			if got == nil && w.Value == nil {
+				continue
+			}
+			if got == nil || got.Offset != w.Offset || string(got.Value) != string(w.Value) || (got.Value == nil) != (w.Value == nil) {
 				t.Errorf("%s: the last value of %s is at offset %d; there is %v", s.topic, key, w.Offset, got)
 			}
 		}
-		t.Logf("%s: %d records acknowledged, %d of %d are left", s.topic, len(s.acked), len(records), stop)
+		if int64(len(records)) > stop/2 {
+			t.Errorf("%s has %d of %d records: nothing was compacted", s.topic, len(records), stop)
+		}
+		t.Logf("%s: %d records acknowledged, %d of %d are left; %d of %d keys are deleted", s.topic, len(s.acked), len(records), stop, deleted, len(want))
 	}
 }
