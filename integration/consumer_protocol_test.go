@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -229,6 +230,7 @@ func TestConsumerProtocol(t *testing.T) {
 		b.shows(b.run("", consumerGroups, "--describe", "--group", h.group, "--state"), h.group+"\\s.*uniform\\s+Stable\\s+3")
 		b.shows(b.run("", consumerGroups, "--describe", "--group", h.group, "--members", "--verbose"), h.group+"\\s.*\\sjava\\s+2\\s", h.group+"\\s.*\\spython\\s+2\\s", h.group+"\\s.*\\sfranz\\s+2\\s")
 		b.shows(b.run("", consumerGroups, "--describe", "--group", h.group), h.topic+"\\s+0\\s+\\d+\\s+20\\s")
+		h.saysTheSame(b)
 		out, _ := b.try("", consumerGroups, "--delete", "--group", h.group)
 		b.shows(out, "(?i)not empty")
 
@@ -258,6 +260,65 @@ func TestConsumerProtocol(t *testing.T) {
 		})
 		b.shows(b.run("", consumerGroups, "--delete", "--group", h.group), "successful")
 	})
+}
+
+var blanks = regexp.MustCompile(`\s+`)
+
+// saysTheSame holds what the broker's own tool tells of the group's offsets and members to what kafka-consumer-groups tells.
+func (h *household) saysTheSame(b toolbox) {
+	h.t.Helper()
+	rows := func(out string, wanted func(f []string) string) []string {
+		var rows []string
+		for line := range strings.Lines(out) {
+			if row := wanted(blanks.Split(strings.TrimSpace(line), -1)); row != "" {
+				rows = append(rows, row)
+			}
+		}
+		slices.Sort(rows)
+		return rows
+	}
+	ours := func(args ...string) string {
+		return run(h.t, nil, "", peers.Binary(), append([]string{"group", "describe", h.group, "-b", h.addr}, args...)...)
+	}
+	for _, c := range []struct {
+		theirs, ours []string // arguments
+		of, by       func(f []string) string
+	}{
+		{nil, nil, func(f []string) string { // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID ...
+			if len(f) > 6 && f[1] == h.topic {
+				return strings.Join([]string{f[2], f[3], f[4], f[5], f[6]}, " ")
+			}
+			return ""
+		}, func(f []string) string { // TOPIC PARTITION COMMITTED START END LAG MEMBER
+			if len(f) > 6 && f[0] == h.topic {
+				return strings.Join([]string{f[1], f[2], f[4], f[5], f[6]}, " ")
+			}
+			return ""
+		}},
+		{[]string{"--members", "--verbose"}, []string{"--members"}, func(f []string) string { // GROUP CONSUMER-ID HOST CLIENT-ID #PARTITIONS CURRENT-EPOCH CURRENT-ASSIGNMENT ...
+			if len(f) > 6 && f[0] == h.group {
+				return strings.Join([]string{f[1], f[2], f[3], f[5], f[6]}, " ")
+			}
+			return ""
+		}, func(f []string) string { // MEMBER INSTANCE CLIENT HOST PROTOCOL EPOCH ASSIGNED TARGET
+			if len(f) > 7 && f[0] != "MEMBER" {
+				return strings.Join([]string{f[0], f[3], f[2], f[5], f[6]}, " ")
+			}
+			return ""
+		}},
+	} {
+		var kafka, barnabas []string
+		if err := peers.Until(soon(h.t), nil, "both tools say the same", func() error { // commits go on in between
+			kafka = rows(b.run("", consumerGroups, append([]string{"--describe", "--group", h.group}, c.theirs...)...), c.of)
+			barnabas = rows(ours(c.ours...), c.by)
+			if len(kafka) == 0 || !slices.Equal(kafka, barnabas) {
+				return fmt.Errorf("kafka-consumer-groups:\n%s\nbarnabas group:\n%s", strings.Join(kafka, "\n"), strings.Join(barnabas, "\n"))
+			}
+			return nil
+		}); err != nil {
+			h.t.Error(err)
+		}
+	}
 }
 
 // TestConsumerProtocolPattern has a member that subscribes with a regular expression, which the broker resolves, also for a topic that

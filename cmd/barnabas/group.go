@@ -38,15 +38,15 @@ func newGroupList(conn *connection) *cobra.Command {
 		Args:    arguments(0, 0),
 		PreRunE: func(*cobra.Command, []string) error { return checkStates(states) },
 		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, _ []string) error {
-			groups, err := cl.adm.ListGroups(ctx, states...)
+			groups, err := cl.listGroups(ctx, states)
 			if err != nil {
-				return cl.explain(err, "list groups", "")
+				return err
 			}
 			var rows [][]string
-			for _, g := range groups.Sorted() {
-				rows = append(rows, []string{g.Group, orDash(g.State), orDash(g.ProtocolType), fmt.Sprint(g.Coordinator)})
+			for _, g := range groups {
+				rows = append(rows, []string{g.Group, orDash(g.GroupType), orDash(g.GroupState), orDash(g.ProtocolType), fmt.Sprint(g.coordinator)})
 			}
-			return table(cmd.OutOrStdout(), "GROUP STATE PROTOCOL COORDINATOR", rows)
+			return table(cmd.OutOrStdout(), "GROUP TYPE STATE PROTOCOL COORDINATOR", rows)
 		}),
 	}
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only groups in these states, such as Stable,Empty")
@@ -92,13 +92,13 @@ func newGroupDescribe(conn *connection) *cobra.Command {
 					return nil
 				}
 			}
-			lags, err := whenLed(ctx, func() (kadm.DescribedGroupLags, error) { return cl.adm.Lag(ctx, names...) })
+			pictures, err := cl.describeGroups(ctx, names...)
 			if err != nil {
-				return cl.explain(err, "groups", "")
+				return err
 			}
-			for i, g := range lags.Sorted() {
+			for i, g := range pictures {
 				err := g.Error()
-				if err == nil && g.State == "Dead" && len(g.Lag) == 0 {
+				if err == nil && g.unknown() && len(g.Lag) == 0 {
 					err = kerr.GroupIDNotFound
 				}
 				if err != nil {
@@ -159,12 +159,18 @@ func (c *client) groupError(err error, group, message string) error {
 	return c.explain(err, what, message)
 }
 
-func describeGroup(out io.Writer, g kadm.DescribedGroupLag, members bool) error {
+func describeGroup(out io.Writer, g *groupPicture, members bool) error {
 	fmt.Fprintf(out, "group %s\nstate %s\ncoordinator %d\nmembers %d\n", g.Group, g.State, g.Coordinator.NodeID, len(g.Members))
+	if g.consumer != nil {
+		fmt.Fprintf(out, "type consumer\nepoch %d\ntarget epoch %d\n", g.consumer.Epoch, g.consumer.AssignmentEpoch)
+	}
 	if g.Protocol != "" {
 		fmt.Fprintf(out, "assignor %s\n", g.Protocol)
 	}
 	var rows [][]string
+	if members && g.consumer != nil {
+		return printConsumerMembers(out, g.consumer)
+	}
 	if members {
 		for _, m := range g.Members {
 			instance := "-"

@@ -77,7 +77,7 @@ func TestKafkasSpellingsAgainstABroker(t *testing.T) {
 		{"offsets", "", "TOPIC PARTITION START END COUNT orders 0 0 3 3 users 0 0 0 0 users 1 0 0 0"},
 		{"config --alter --entity-type topics --entity-name users --add-config retention.ms=5,cleanup.policy=[compact,delete]", "", `topic "users" altered`},
 		{"config --describe --topic users", "", "SETTING VALUE SOURCE cleanup.policy compact,delete dynamic topic retention.ms 5 dynamic topic"},
-		{"group --list", "", "GROUP STATE PROTOCOL COORDINATOR"},
+		{"group --list", "", "GROUP TYPE STATE PROTOCOL COORDINATOR"},
 		{"group --describe --all-groups", "", ""},
 		{"topic --delete --topic users", "", "topic users deleted"},
 		{"__complete topic describe ", "", "orders :4"},

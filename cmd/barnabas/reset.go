@@ -109,16 +109,17 @@ func (f *resetFlags) run(ctx context.Context, cmd *cobra.Command, cl *client, gr
 }
 
 func withoutMembers(ctx context.Context, cl *client, group string) error {
-	described, err := whenLed(ctx, func() (kadm.DescribedGroups, error) { return cl.adm.DescribeGroups(ctx, group) })
+	pictures, err := cl.describeGroups(ctx, group)
 	if err != nil {
-		return cl.groupError(err, group, "")
+		return err
 	}
-	g := described[group]
-	if g.Err != nil && !errors.Is(g.Err, kerr.GroupIDNotFound) {
-		return cl.groupError(g.Err, group, g.ErrMessage)
-	}
-	if n := len(g.Members); n > 0 {
-		return fmt.Errorf("group %q has %d members (%s): stop its consumers first", group, n, g.State)
+	for _, g := range pictures {
+		if err := g.DescribeErr; err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return cl.groupError(err, group, "")
+		}
+		if n := len(g.Members); n > 0 {
+			return fmt.Errorf("group %q has %d members (%s): stop its consumers first", group, n, g.State)
+		}
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func TestServeAndTools(t *testing.T) {
 		{"group reset billing --all-topics --to-offset 5000 -x", "", 0, "TOPIC PARTITION BEFORE AFTER orders 0 400 1001", ""},
 		{"group reset billing -t orders --by-duration 1h -x", "", 0, "TOPIC PARTITION BEFORE AFTER orders 0 1001 0", ""},
 		{"group reset billing -t orders:3 --to-latest", "", 1, "", `barnabas: topic "orders" has no partition 3: it has 1, numbered from 0`},
-		{"group list", "", 0, "GROUP STATE PROTOCOL COORDINATOR billing Empty consumer 1001", ""},
+		{"group list", "", 0, "GROUP TYPE STATE PROTOCOL COORDINATOR billing classic Empty consumer 1001", ""},
 		{"group delete billing", "", 0, "group billing deleted", ""},
 		{"group describe billing", "", 1, "", `barnabas: group "billing" does not exist`},
 		{"group delete billing", "", 1, "", `barnabas: group "billing" does not exist`},

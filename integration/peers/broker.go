@@ -97,6 +97,11 @@ func (b *Broker) Ready(ctx context.Context) error {
 	return err
 }
 
+// Binary is the barnabas to run: $BARNABAS_BINARY, else bin/barnabas of the repository.
+func Binary() string {
+	return cmp.Or(os.Getenv("BARNABAS_BINARY"), filepath.Join(Root(), "bin", "barnabas"))
+}
+
 // Command is how Launch would start the broker, with its settings written, for one who starts it itself.
 func (b *Broker) Command() (*exec.Cmd, error) {
 	settings := map[string]string{
@@ -126,11 +131,7 @@ func (b *Broker) Command() (*exec.Cmd, error) {
 	}
 	props := filepath.Join(b.Dir, "server.properties")
 	if b.Opts.Kind == Barnabas {
-		binary := cmp.Or(b.Opts.Binary, os.Getenv("BARNABAS_BINARY"))
-		if binary == "" {
-			binary = filepath.Join(Root(), "bin", "barnabas")
-		}
-		return exec.Command(binary, "serve", "--config", props), nil
+		return exec.Command(cmp.Or(b.Opts.Binary, Binary()), "serve", "--config", props), nil
 	}
 	jars, err := Installed("kafka-3.9.2")
 	if err != nil {
