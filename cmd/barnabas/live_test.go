@@ -231,3 +231,40 @@ func TestAnInterruptWhileTheLastRecordsHang(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, p.err)
 	}
 }
+
+// Where one partition had no leader, nothing was shown and consumed of the others.
+func TestAPartitionWithoutALeader(t *testing.T) {
+	f := newFakeBroker(t)
+	f.topics["orders"] = 2
+	f.answers[3] = func(r kmsg.Request) kmsg.Response {
+		resp := f.metadata(r).(*kmsg.MetadataResponse)
+		for _, topic := range resp.Topics {
+			topic.Partitions[1].Leader, topic.Partitions[1].ErrorCode = -1, kerr.LeaderNotAvailable.Code
+		}
+		return resp
+	}
+	why := `barnabas: topic "orders" partition 1: There is no leader for this topic-partition as we are in the middle of a leadership election (LEADER_NOT_AVAILABLE)` + "\n"
+	f.answers[2] = func(r kmsg.Request) kmsg.Response {
+		resp := f.listOffsets(r).(*kmsg.ListOffsetsResponse)
+		for _, topic := range resp.Topics {
+			for i := range topic.Partitions {
+				topic.Partitions[i].Offset = 7
+			}
+		}
+		return resp
+	}
+	for _, c := range []struct {
+		line, out, err string
+		code           int
+	}{
+		{"offsets orders", "TOPIC PARTITION START END COUNT orders 0 7 7 0", why, 1},
+		{"offsets orders --at latest", "TOPIC PARTITION OFFSET TIME orders 0 7 -", why, 1},
+		{"consume orders -q", "", why, 1},
+		{"consume orders -p 0 -q", "", "", 0},
+	} {
+		code, out, errOut := tool(t, append(strings.Fields(c.line), "--timeout", "1s", "-b", f.addr())...)
+		if code != c.code || squeezed(out) != c.out || errOut != c.err {
+			t.Errorf("%s: exit code %d\n%s%s", c.line, code, out, errOut)
+		}
+	}
+}

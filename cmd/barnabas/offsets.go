@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func newOffsets() *cobra.Command {
@@ -45,10 +49,34 @@ time as 2025-01-31T12:00:00Z, @ and milliseconds, or 90m-ago.`,
 
 // ranges lists the first offsets of topics' partitions and, with list, their ends.
 func (c *client) ranges(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string) (starts, ends kadm.ListedOffsets, err error) {
-	if starts, err = c.adm.ListStartOffsets(ctx, topics...); err == nil {
-		ends, err = list(ctx, topics...)
+	if starts, err = eachPartition(c.adm.ListStartOffsets(ctx, topics...)); err == nil {
+		ends, err = eachPartition(list(ctx, topics...))
 	}
 	return starts, ends, c.explain(err, "offsets", "")
+}
+
+// eachPartition lets an error that some partitions have, such as to be without a leader, be theirs, and not that of the others.
+func eachPartition(listed kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
+	var some *kadm.ShardErrors
+	if !errors.As(err, &some) {
+		return listed, err
+	}
+	for _, e := range some.Errs {
+		req, ok := e.Req.(*kmsg.ListOffsetsRequest)
+		var refused *kerr.Error
+		if !ok || !errors.As(e.Err, &refused) {
+			return listed, err
+		}
+		for _, t := range req.Topics {
+			if listed[t.Topic] == nil {
+				listed[t.Topic] = map[int32]kadm.ListedOffset{}
+			}
+			for _, p := range t.Partitions {
+				listed[t.Topic][p.Partition] = kadm.ListedOffset{Topic: t.Topic, Partition: p.Partition, Offset: -1, Timestamp: -1, Err: e.Err}
+			}
+		}
+	}
+	return listed, nil
 }
 
 func printRanges(ctx context.Context, cmd *cobra.Command, cl *client, topics []string) error {
@@ -57,16 +85,16 @@ func printRanges(ctx context.Context, cmd *cobra.Command, cl *client, topics []s
 		return err
 	}
 	var rows [][]string
+	var failed error // the first: what there is is printed all the same
 	for _, end := range sortedOffsets(ends) {
 		start, _ := starts.Lookup(end.Topic, end.Partition)
-		for _, o := range []kadm.ListedOffset{start, end} {
-			if o.Err != nil {
-				return cl.explain(o.Err, fmt.Sprintf("topic %q partition %d", end.Topic, end.Partition), "")
-			}
+		if err := cmp.Or(start.Err, end.Err); err != nil {
+			failed = cmp.Or(failed, cl.explain(err, fmt.Sprintf("topic %q partition %d", end.Topic, end.Partition), ""))
+			continue
 		}
 		rows = append(rows, []string{end.Topic, fmt.Sprint(end.Partition), fmt.Sprint(start.Offset), fmt.Sprint(end.Offset), fmt.Sprint(end.Offset - start.Offset)})
 	}
-	return table(cmd.OutOrStdout(), "TOPIC PARTITION START END COUNT", rows)
+	return cmp.Or(failed, table(cmd.OutOrStdout(), "TOPIC PARTITION START END COUNT", rows))
 }
 
 func printOffsets(ctx context.Context, cmd *cobra.Command, cl *client, topics []string, at string) error {
@@ -89,15 +117,17 @@ func printOffsets(ctx context.Context, cmd *cobra.Command, cl *client, topics []
 		}
 		listed, err = cl.adm.ListOffsetsAfterMilli(ctx, when.UnixMilli(), topics...)
 	}
-	if err != nil {
+	if listed, err = eachPartition(listed, err); err != nil {
 		return cl.explain(err, "offsets", "")
 	}
 	var rows [][]string
+	var failed error
 	for _, o := range sortedOffsets(listed) {
 		if o.Err != nil {
-			return cl.explain(o.Err, fmt.Sprintf("topic %q partition %d", o.Topic, o.Partition), "")
+			failed = cmp.Or(failed, cl.explain(o.Err, fmt.Sprintf("topic %q partition %d", o.Topic, o.Partition), ""))
+			continue
 		}
 		rows = append(rows, []string{o.Topic, fmt.Sprint(o.Partition), fmt.Sprint(o.Offset), shownTime(o.Timestamp)})
 	}
-	return table(cmd.OutOrStdout(), "TOPIC PARTITION OFFSET TIME", rows)
+	return cmp.Or(failed, table(cmd.OutOrStdout(), "TOPIC PARTITION OFFSET TIME", rows))
 }

@@ -31,14 +31,15 @@ const maxPath = 32_000
 
 type boltFile struct{ db *bbolt.DB }
 
+// lockPatience is how long the lock on the file may take.
+const lockPatience = time.Second
+
 func openBolt(path string) (*boltFile, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:         time.Second, // for the lock on the file
-		NoFreelistSync:  true,
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: 1 << 20,
-		NoStatistics:    true,
-	})
+	var db *bbolt.DB
+	err := checkSound(path)
+	if err == nil {
+		db, err = openSound(path)
+	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("store %s: another process has it open", path)
 	}
@@ -50,6 +51,17 @@ func openBolt(path string) (*boltFile, error) {
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
 	return &boltFile{db}, nil
+}
+
+// openSound opens a file for which checkSound is nil.
+func openSound(path string) (*bbolt.DB, error) {
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:         lockPatience,
+		NoFreelistSync:  true,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: 1 << 20,
+		NoStatistics:    true,
+	})
 }
 
 // syncDir makes the file's name as durable as its content.

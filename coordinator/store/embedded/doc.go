@@ -22,5 +22,6 @@
 //     therefore set it off all the same.
 //   - The version of the list of children that callers see is not what is stored. ZooKeeper counts creations (that is what
 //     sequence numbers come from) and shows twice that minus the present number of children.
+//   - The file is looked through before it is opened (sound.go): what bbolt finds wrong there ends the process.
 //   - The free list of the file is not written (NoFreelistSync): it saves a page a commit and is rebuilt on Open.
 package embedded
