@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"go.etcd.io/bbolt"
@@ -37,6 +38,9 @@ func checkSound(path string) (err error) {
 	defer func() {
 		if why := recover(); why != nil {
 			_ = tx.Rollback()
+			if _, fault := why.(runtime.Error); fault {
+				why = "a part of it is missing"
+			}
 			err = fmt.Errorf("%w (%v)", errDamaged, why)
 		}
 	}()
