@@ -33,6 +33,9 @@ const entityHelp = `TYPE is topic or broker. A broker's NAME is its id, or "defa
 
 // entityArguments checks the two arguments before anybody is asked.
 func entityArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 2 && strings.Contains(args[2], "=") {
+		return fmt.Errorf("%q: settings are changed with barnabas config alter %s %s --set %s", args[2], args[0], args[1], args[2])
+	}
 	if err := arguments(2, 2)(cmd, args); err != nil {
 		return err
 	}

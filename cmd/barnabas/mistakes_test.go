@@ -30,6 +30,7 @@ func TestMistypedCommandLines(t *testing.T) {
 		"consume orders --follow --idle -2s":                  "--idle -2s is less than nothing",
 		"group list billing":                                  `"billing" is one argument too many; usage: barnabas group list [flags]`,
 		"produce orders hello":                                `"hello" is one argument too many; usage: barnabas produce TOPIC [flags]`,
+		"config alter topic orders retention.ms=5":            `"retention.ms=5": settings are changed with barnabas config alter topic orders --set retention.ms=5`,
 		"produce orders --property x=y":                       "--property x is not known here: --key-separator and --header are (see --help)",
 		"consume orders -n x":                                 `--count: "x" is not a number`,
 		"consume orders -n 9999999999999999999":               `--count: "9999999999999999999" is not a number in range`,
