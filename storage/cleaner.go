@@ -150,7 +150,9 @@ func (c *cleaner) filthiest() (best hosted, extent clean.Extent, o CleanOptions,
 		}
 		e, err := h.log.Cleanable(now)
 		if err != nil {
-			c.uncleanable(h, err)
+			if !isPassing(err) {
+				c.uncleanable(h, err)
+			}
 			continue
 		}
 		if e.Due(h.log.config.Load().MinCleanableRatio) && (!ok || e.Ratio() > extent.Ratio()) {
@@ -187,7 +189,7 @@ func (c *cleaner) clean(h hosted, extent clean.Extent, o CleanOptions) bool {
 		did.log(c.m.o.Logger, h.log, extent, c.m.o.Clock.Now().Sub(began))
 		_ = h.dir.writeFirstDirty() // an error has taken the log dir offline
 		return did.To > did.From
-	case IsCleanStopped(err), errors.Is(err, ErrCleaning):
+	case IsCleanStopped(err), errors.Is(err, ErrCleaning), isPassing(err):
 		return false
 	}
 	c.uncleanable(h, err)
@@ -207,7 +209,7 @@ func (c *cleaner) uncleanable(h hosted, err error) {
 func (c *cleaner) retain() {
 	now := clock.Millis(c.m.o.Clock)
 	for _, h := range c.m.hosted(hosted.compacted) {
-		if _, err := h.log.Retain(now); err != nil && h.log.usable() == nil {
+		if _, err := h.log.Retain(now); err != nil && h.log.usable() == nil && !isPassing(err) {
 			c.m.o.Logger.Warn("retention failed", zap.Stringer("log", h.log), zap.Error(err))
 		}
 	}

@@ -6,3 +6,21 @@ func (l *Log) Cleaning() bool {
 	defer l.cleaning.mu.Unlock()
 	return l.cleaning.stop != nil
 }
+
+// CleanLog does what a worker of the cleaner does with a log that is due, here and now. The error is why the log cannot be
+// compacted, or the failure of its disk.
+func (m *Manager) CleanLog(topic string, partition int32, o CleanOptions) error {
+	h, _ := m.find(topic, partition)
+	e, err := h.log.Cleanable(h.log.now())
+	if err != nil {
+		return err
+	}
+	m.cleaner.clean(h, e, o)
+	if bad := h.log.uncleanable.Load(); bad != nil {
+		return *bad
+	}
+	if bad := h.log.Failed(); bad != nil {
+		return bad
+	}
+	return nil
+}

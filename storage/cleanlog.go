@@ -276,23 +276,20 @@ const spendAtOnce = 64 << 10
 // each calls f for the entries of a sealed segment from a position on, with checksums that are right; more says whether
 // to go on.
 func (p *pass) each(s *segment, from int64, f func(e entry, b []byte) (more bool, err error)) error {
-	size := s.size.Load()
 	var bad error
 	unspent := int64(0)
-	err := s.mapped(func(b []byte) error {
-		return walkBytes(b, from, size, func(e entry, b []byte) bool {
-			if bad = checkCRC(e, b); bad != nil {
-				return false
-			}
-			more := false
-			if more, bad = f(e, b); bad != nil || !more {
-				return false
-			}
-			if unspent += e.size; unspent >= spendAtOnce {
-				bad, unspent = p.spend(unspent), 0
-			}
-			return bad == nil
-		})
+	err := s.entries(from, func(e entry, b []byte) bool {
+		if bad = checkCRC(e, b); bad != nil {
+			return false
+		}
+		more := false
+		if more, bad = f(e, b); bad != nil || !more {
+			return false
+		}
+		if unspent += e.size; unspent >= spendAtOnce {
+			bad, unspent = p.spend(unspent), 0
+		}
+		return bad == nil
 	})
 	var disk *DiskError
 	switch {

@@ -134,20 +134,20 @@ func (p *pass) swap(group segments, o *output) error {
 	}
 	files := o.files
 	o.files = nil // they stay
-	if err := p.syncNames(); err != nil {
+	if err := p.insist("swap", p.syncNames); err != nil {
 		return err
 	}
 	if err := p.replace(group, o.segment); err != nil {
 		return err
 	}
 	// Without a .swap name nothing says any more that the old segments are to go, so they are gone before.
-	if err := p.syncNames(); err != nil {
+	if err := p.insist("swap", p.syncNames); err != nil {
 		return err
 	}
 	if err := p.rename(files, swapSuffix, ""); err != nil {
 		return err
 	}
-	if err := p.syncNames(); err != nil {
+	if err := p.insist("swap", p.syncNames); err != nil {
 		return err
 	}
 	o.segment.durable.Store(true)

@@ -71,6 +71,8 @@ func (m *Manager) openDirs() error {
 		m.dirs = append(m.dirs, d)
 		if err := d.open(); errors.Is(err, vfs.ErrLocked) {
 			return fmt.Errorf("log dir %s is used by another broker, which holds %s in it: %w", abs, lockFile, err)
+		} else if vfs.OutOfFiles(err) {
+			return fmt.Errorf("log dir %s cannot be opened: %w", abs, err)
 		} else if err != nil {
 			d.failure.Store(&DiskError{Dir: abs, Op: "open", Err: err})
 			m.o.Logger.Error("log dir cannot be used", zap.String("dir", abs), zap.Error(err))
@@ -151,15 +153,23 @@ func (m *Manager) live() (live []*logDir) {
 	return live
 }
 
-// fail takes the log dir offline. It may be called under a log's locks.
+// fail takes the log dir offline, but for a lack of descriptors, after which the caller must be able to try again. It may be
+// called under a log's locks.
 func (d *logDir) fail(op string, err error) error {
 	e := &DiskError{Dir: d.path, Op: op, Err: err}
+	if vfs.OutOfFiles(err) {
+		d.m.files.shortage.tell(d.m.o.Logger, d.m.o.Clock, op+" in "+d.path, err)
+		return e
+	}
 	d.failed(e)
 	return e
 }
 
 // failed is fail for an error that a log has seen.
 func (d *logDir) failed(e *DiskError) {
+	if e.Passing() {
+		return
+	}
 	if !d.failure.CompareAndSwap(nil, e) {
 		return
 	}
@@ -241,7 +251,9 @@ func (m *Manager) Meta() (meta checkpoint.Meta, found bool, err error) {
 		case errors.Is(err, checkpoint.ErrMalformed):
 			return checkpoint.Meta{}, false, err
 		case err != nil:
-			_ = d.fail("read of "+checkpoint.MetaProperties, err)
+			if err := d.fail("read of "+checkpoint.MetaProperties, err); isPassing(err) {
+				return checkpoint.Meta{}, false, err
+			}
 			continue
 		case !ok:
 			continue
@@ -283,7 +295,9 @@ func (m *Manager) WriteMeta(meta checkpoint.Meta) error {
 			return err
 		}
 		if err != nil {
-			_ = d.fail("write of "+checkpoint.MetaProperties, err)
+			if err := d.fail("write of "+checkpoint.MetaProperties, err); isPassing(err) {
+				return err
+			}
 		}
 	}
 	if len(m.live()) == 0 {

@@ -87,9 +87,10 @@
 // killed. When the process dies (kill -9, a panic, no memory), all that was written stays:
 //
 //  1. Every acknowledged record is there, at its offset, with its leader epoch; of a batch under way all or nothing, and
-//     nothing behind it. What a truncation or a deletion that has returned took away is not back.
+//     nothing behind it. In a compacted log a newer one of its key may stand for it, or nothing for a tombstone whose delete
+//     horizon has come; and a swap of a segment under way has happened or not. What a truncation or a deletion that has returned took away is not back.
 //  2. The log start and the high watermark may fall back to what the log dir's checkpoints last said, and are never above
-//     what they were: records that DeleteRecords hid may be back until their segment goes, their leader epochs may not.
+//     what they were: records that DeleteRecords hid may be back until their segment goes, their leader epochs and producers may not.
 //  3. Producers are known as far as their records are there: a batch that is sent again is found to be a duplicate.
 //  4. A truncation or a deletion under way has happened or not; one that has not may still be undone by a loss of power
 //     before the log's next sync. Its caller asks again.
@@ -135,7 +136,12 @@
 //   - A truncation into a gap between batches gives an end that a restart does not find again, as in Kafka.
 //   - A load from a snapshot does not know of transactions that are decided but not yet committed, as in Kafka; the last
 //     stable offset is then the high watermark a moment early, and the transaction index tells what was aborted.
-//   - Too many open files is no disk error: the cache lets handles go, and the open is tried again.
+//   - Too many open files is no disk error: the cache lets handles go, and the open is tried again. Where it has none, what was
+//     asked for is refused and nothing has changed (DiskError.Passing); what must not be left half done waits (Log.insist).
+//   - Where nothing can be mapped (vm.max_map_count), files are read. It is slow, and no more.
+//   - Recovery keeps the snapshots at the bases of what it scans until it has others: they say of a segment that ends before the
+//     next begins, and of a compacted one above all, that nothing is missing there. A second crash needs to know, too.
+//   - What a start finds in a file may not be on disk, were it cut by a process that was killed before the sync: Log.doubtful.
 //   - Followed batches that arrive together get one index entry together; a scan gives each its own. So a scan may fill an
 //     index that was not full.
 package storage

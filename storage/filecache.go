@@ -12,6 +12,8 @@ import (
 // what is in use at a time.
 type FileCache struct {
 	files, maps pool
+
+	shortage shortage
 }
 
 // NewFileCache is a cache of at most files descriptors and maps mappings, each at least 1.

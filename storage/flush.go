@@ -58,7 +58,7 @@ func (l *Log) flushSealed() {
 //
 // The recovery point moves last, and past nothing whose indexes, snapshots, epochs or names might be lost: recovery
 // rebuilds only what lies in segments at or behind the recovery point.
-func (l *Log) flush(active bool) error {
+func (l *Log) flush(active bool) (err error) {
 	l.mu.Lock()
 	list, end := l.list(), l.end.Load()
 	if !list.active().onDisk {
@@ -70,7 +70,20 @@ func (l *Log) flush(active bool) error {
 	epochsDirty, dirDirty, metaDirty := l.epochsDirty, l.dirDirty, l.metaDirty
 	entries := l.epochs.Entries()
 	l.epochsDirty, l.dirDirty, l.metaDirty = false, false, false
+	wasDoubtful := l.doubtful
+	l.doubtful = l.doubtful && !active
 	l.mu.Unlock()
+	defer func() {
+		if err == nil {
+			return
+		}
+		// The next one has it to do; or none, where the disk has failed.
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.pending = append(pending, l.pending...)
+		l.epochsDirty, l.dirDirty, l.metaDirty = l.epochsDirty || epochsDirty, l.dirDirty || dirDirty, l.metaDirty || metaDirty
+		l.doubtful = wasDoubtful
+	}()
 	first := len(list)
 	for first > 0 && !list[first-1].durable.Load() {
 		first--
@@ -191,7 +204,7 @@ func (l *Log) Close() error {
 	l.closing = true
 	active := l.list().active()
 	// What is durable already is not written again: most of many logs have not been touched since they were opened.
-	unsynced := active.padded || !l.synced(l.end.Load())
+	unsynced := active.padded || l.doubtful || !l.synced(l.end.Load())
 	err := error(nil)
 	if d := l.failure.Load(); d != nil {
 		err = d
@@ -275,6 +288,7 @@ func (l *Log) SetTopicID(id [16]byte) error {
 		l.metaOnDisk = false // a file that a crash has left empty does not count
 		return nil
 	}
+	l.metaDirty = true
 	if err := checkpoint.WritePartition(l.fs, filepath.Join(l.dir, checkpoint.PartitionMetadata), id); err != nil {
 		return l.fail("write of "+checkpoint.PartitionMetadata, err)
 	}

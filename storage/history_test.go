@@ -47,7 +47,9 @@ type replica struct {
 	start, startNoted, startDurable int64
 	hw, hwNoted                     int64
 
-	forgotten int64 // the largest start that there ever was; what came back below has lost its leader epochs
+	forgotten int64 // the largest start that there ever was; what came back below has lost its leader epochs and its producers
+
+	thinning
 }
 
 // raise notes that the start may be so high.
@@ -70,6 +72,7 @@ type history struct {
 	thought *rand.Rand // of the hook, whose calls depend on chance; guarded by mu
 	soak    bool       // every change of the disk is a crash point
 	settle  bool       // no background work lasts beyond its step
+	keyed   bool       // most is about one compacted replica
 
 	mu       sync.Mutex // guards what follows; held while a crash copies the disk
 	replicas map[checkpoint.Partition]*replica
@@ -78,6 +81,16 @@ type history struct {
 	bad      *fault
 	failure  error // the first broken promise
 	unique   uint64
+
+	steps, whileCleaning menu
+}
+
+// menu is steps with how often each is taken.
+type menu map[string]step
+
+type step struct {
+	weight int
+	do     func()
 }
 
 // fault is a disk that does not work any more.
@@ -90,7 +103,7 @@ type fault struct {
 // historyDirs are the log dirs, historyTopics the topics, of two partitions each.
 var (
 	historyDirs   = []string{"/d1", "/d2"}
-	historyTopics = []string{"t", "u"}
+	historyTopics = []string{"t", "u", keyedTopic}
 )
 
 // soak is how long the campaigns are: $BARNABAS_SOAK, else 0 for their short form.
@@ -108,12 +121,12 @@ func soak(t testing.TB) int {
 }
 
 // TestHistories holds the manager to the rules of "What a crash may take" in the package comment: random histories of
-// produce (plain, idempotent, sent twice), flush, roll, retention, DeleteRecords, truncation, deletion and creation,
-// changed settings, checkpoints, clean stops, crashes and failing disks; at syncs and other changes of the disk the process
-// or the machine dies, and what is left is opened and compared. BARNABAS_SOAK=n makes n times as many, with a crash at
+// produce (plain, idempotent, sent twice, with keys), flush, roll, retention, compaction (with other things happening in the
+// midst of it), DeleteRecords, truncation, deletion and creation, changed settings, checkpoints, clean stops, crashes and
+// failing disks; at syncs and other changes of the disk the process or the machine dies, and what is left is opened and compared. BARNABAS_SOAK=n makes n times as many, with a crash at
 // every change; BARNABAS_SEED=n begins with that history.
 func TestHistories(t *testing.T) {
-	first, n := uint64(1), 24
+	first, n := uint64(1), 48
 	long := soak(t)
 	if long > 0 {
 		first, n = uint64(time.Now().UnixNano()), n*long
@@ -143,22 +156,14 @@ func newHistory(t *testing.T, seed uint64, soak bool) *history {
 		host: newHost(t, historyDirs...), rng: rand.New(rand.NewPCG(seed, 1)), thought: rand.New(rand.NewPCG(seed, 2)),
 		soak: soak, replicas: map[checkpoint.Partition]*replica{},
 	}
-	h.settle = h.rng.IntN(2) == 0
+	h.settle, h.keyed = h.rng.IntN(2) == 0, h.rng.IntN(2) == 0
 	h.edit = func(o *storage.Options) { o.FlushCheck = time.Second }
 	h.config.ProducerExpirationMs = 1 << 50
 	h.config.SegmentBytes = 500 + h.rng.IntN(1500)
 	h.config.Preallocate = h.rng.IntN(3) == 0
-	return h
-}
-
-// live is the whole history.
-func (h *history) live() {
-	defer func() { h.m.Kill() }()
-	h.begin()
-	steps := map[string]struct {
-		weight int
-		do     func()
-	}{
+	h.config.Compact, h.config.Delete = true, false
+	h.config.DeleteRetentionMs = []int64{0, 20_000, 1 << 40}[h.rng.IntN(3)]
+	h.steps = menu{
 		"append":         {30, h.append},
 		"again":          {4, h.again},
 		"commit":         {8, h.commit},
@@ -170,23 +175,25 @@ func (h *history) live() {
 		"advance":        {8, h.advance},
 		"config":         {4, h.setConfig},
 		"epoch":          {2, h.newEpoch},
-		"delete":         {2, h.delete},
-		"stop":           {2, h.restart},
-		"crash":          {2, h.die},
 		"disk":           {1, h.breakDisk},
 	}
-	names, sum := slices.Sorted(maps.Keys(steps)), 0
-	for _, s := range steps {
-		sum += s.weight
+	h.whileCleaning = maps.Clone(h.steps)
+	h.steps["clean"] = step{8, h.clean}
+	if h.keyed {
+		h.steps["clean"] = step{16, h.clean}
 	}
+	h.steps["delete"] = step{2, h.delete}
+	h.steps["stop"] = step{2, h.restart}
+	h.steps["crash"] = step{2, h.die}
+	return h
+}
+
+// live is the whole history.
+func (h *history) live() {
+	defer func() { h.m.Kill() }()
+	h.begin()
 	for range 120 {
-		n := h.rng.IntN(sum)
-		for _, name := range names {
-			if n -= steps[name].weight; n < 0 {
-				steps[name].do()
-				break
-			}
-		}
+		h.oneOf(h.steps)
 		if h.settle || h.rng.IntN(8) == 0 {
 			h.m.Settle()
 		}
@@ -196,6 +203,21 @@ func (h *history) live() {
 		}
 	}
 	h.restart()
+}
+
+// oneOf takes a step.
+func (h *history) oneOf(m menu) {
+	sum := 0
+	for _, s := range m {
+		sum += s.weight
+	}
+	n := h.rng.IntN(sum)
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if n -= m[name].weight; n < 0 {
+			m[name].do()
+			return
+		}
+	}
 }
 
 func (h *history) broken() bool {
@@ -236,7 +258,7 @@ func (h *history) begin() {
 	m, err := h.openDirs()
 	must(h.t, err)
 	h.m = m
-	if err := h.load(); err != nil {
+	if err := m.Load(context.Background(), func(topic string) storage.Config { return configOf(h.config, topic) }); err != nil {
 		h.fail("the log dirs do not load: %w", err)
 		return
 	}
@@ -285,7 +307,10 @@ func (h *history) anyCrash(rng *rand.Rand) vfs.Crash {
 
 // log is a replica that is there, or a new one.
 func (h *history) log() (p checkpoint.Partition, r *replica, l *storage.Log) {
-	p = checkpoint.Partition{Topic: historyTopics[h.rng.IntN(2)], ID: h.rng.Int32N(2)}
+	p = checkpoint.Partition{Topic: historyTopics[h.rng.IntN(len(historyTopics))], ID: h.rng.Int32N(2)}
+	if h.keyed && h.rng.IntN(4) > 0 {
+		p = checkpoint.Partition{Topic: keyedTopic}
+	}
 	h.note(func() {
 		if r = h.replicas[p]; r == nil {
 			h.unique++
@@ -294,7 +319,7 @@ func (h *history) log() (p checkpoint.Partition, r *replica, l *storage.Log) {
 			h.replicas[p] = r
 		}
 	})
-	l, err := h.m.Create(p.Topic, p.ID, r.topicID, h.config)
+	l, err := h.m.Create(p.Topic, p.ID, r.topicID, configOf(h.config, p.Topic))
 	if err != nil {
 		h.refused(p, err)
 		return p, r, nil
@@ -335,10 +360,7 @@ func (h *history) append() {
 		}
 	}
 	spec.base, spec.epoch = l.End(), r.epoch
-	b := makeBatch(spec)
-	h.unique++
-	binary.BigEndian.PutUint64(b[record.BatchOverhead:], h.unique)
-	b.Seal()
+	b := h.batch(p, spec)
 	h.tell("append %s at %d: %d records, %d bytes, producer %d, sequence %d, epoch %d", p, spec.base, spec.count, len(b), spec.producer, spec.seq, spec.epoch)
 	h.note(func() { r.batches = append(r.batches, bytes.Clone(b)) })
 	a, err := l.Append(b, storage.AppendInfo{LeaderEpoch: r.epoch, MaxTimestamp: spec.ts, Client: true, Now: spec.ts})
@@ -357,20 +379,26 @@ func (h *history) append() {
 	h.note(func() { r.acked, r.made = len(r.batches), true })
 }
 
+// batch is one that there was never before.
+func (h *history) batch(p checkpoint.Partition, spec batchSpec) record.Batch {
+	if p.Topic == keyedTopic {
+		return h.keyedBatch(spec)
+	}
+	b := makeBatch(spec)
+	h.unique++
+	binary.BigEndian.PutUint64(b[record.BatchOverhead:], h.unique)
+	b.Seal()
+	return b
+}
+
 // again sends a producer's last batch a second time.
 func (h *history) again() {
 	p, r, l := h.log()
 	if l == nil {
 		return
 	}
-	var there []record.Batch
-	for _, b := range r.batches[:r.acked] {
-		if b.BaseOffset() >= l.Start() {
-			there = append(there, b)
-		}
-	}
 	h.tell("again %s", p)
-	if err := remembers(l, there); err != nil {
+	if err := remembers(l, from(r.batches[:r.acked], max(l.Start(), r.forgotten))); err != nil {
 		h.refused(p, err)
 	}
 }
@@ -404,13 +432,22 @@ func (h *history) truncate() {
 	if l == nil || l.End() == l.Start() {
 		return
 	}
-	// A rebuild of the producers need not know those that begin below the start.
 	to := l.Start() + h.rng.Int64N(l.End()-l.Start())
+	if r.passTo > 0 && !h.take(p, r, l) {
+		return // what the pass has done by now cannot be told from what goes
+	}
 	lowest := to
+	below := int64(0)
 	for _, b := range r.batches {
 		if b.BaseOffset() < to && b.LastOffset() >= to {
 			lowest = b.BaseOffset() // the whole batch goes
 		}
+		if b.LastOffset() < to {
+			below = b.LastOffset() + 1
+		}
+	}
+	if p.Topic == keyedTopic {
+		lowest = below // the next start does not know of a gap at the end
 	}
 	h.tell("truncate %s to %d", p, to)
 	h.lower(r, lowest)
@@ -427,6 +464,9 @@ func (h *history) truncateFully() {
 		return
 	}
 	at := h.rng.Int64N(l.End() + 10)
+	if r.passTo > 0 && !h.take(p, r, l) {
+		return
+	}
 	h.tell("truncate %s fully, going on at %d", p, at)
 	// Until its new file is there the log is empty, at the start that the checkpoint has or where a file says.
 	h.lower(r, 0)
@@ -438,7 +478,7 @@ func (h *history) truncateFully() {
 		h.refused(p, err)
 		return
 	}
-	h.note(func() { r.batches, r.acked, r.began = nil, 0, at })
+	h.note(func() { r.batches, r.acked, r.began, r.loose = nil, 0, at, 0 })
 	h.cut(r, l)
 }
 
@@ -459,6 +499,7 @@ func (h *history) cut(r *replica, l *storage.Log) {
 		}
 		r.batches = r.batches[:n:n]
 		r.acked, r.cutTo, r.start, r.hw = n, -1, l.Start(), l.HighWatermark()
+		r.cleaned, r.top = min(r.cleaned, l.End()), l.End()
 	})
 }
 
@@ -488,7 +529,7 @@ func (h *history) flush() {
 		return
 	}
 	if len(r.batches) > 0 {
-		h.note(func() { r.promised = max(r.promised, end) })
+		h.note(func() { r.promise(end) })
 	}
 }
 
@@ -533,11 +574,13 @@ func (h *history) setConfig() {
 	c.RetentionMs = []int64{-1, 60_000}[h.rng.IntN(2)]
 	c.FileDeleteDelayMs = []int64{0, 60_000}[h.rng.IntN(2)]
 	c.Preallocate = h.rng.IntN(3) == 0
-	h.tell("segments of %d, indexes of %d, flush after %d or %d ms, retention %d bytes or %d ms, %d ms to the removal, preallocate %v", c.SegmentBytes,
-		c.IndexBytes, c.FlushMessages, c.FlushMs, c.RetentionBytes, c.RetentionMs, c.FileDeleteDelayMs, c.Preallocate)
+	c.Compact = h.rng.IntN(4) > 0
+	c.Delete = !c.Compact || h.rng.IntN(2) == 0
+	h.tell("segments of %d, indexes of %d, flush after %d or %d ms, retention %d bytes or %d ms, %d ms to the removal, preallocate %v, compact %v, delete %v", c.SegmentBytes,
+		c.IndexBytes, c.FlushMessages, c.FlushMs, c.RetentionBytes, c.RetentionMs, c.FileDeleteDelayMs, c.Preallocate, c.Compact, c.Delete)
 	h.note(func() { h.config = c })
 	for _, topic := range historyTopics {
-		h.m.SetConfig(topic, c)
+		h.m.SetConfig(topic, configOf(c, topic))
 	}
 }
 
@@ -582,7 +625,8 @@ func (h *history) restart() {
 			}
 			r.hwNoted = l.HighWatermark()
 			if r.made {
-				r.promised, r.startNoted, r.startDurable = l.End(), l.Start(), l.Start()
+				r.promise(l.End())
+				r.startNoted, r.startDurable = l.Start(), l.Start()
 			}
 		}
 		h.bad = nil
@@ -632,6 +676,15 @@ func (h *history) found(how vfs.Crash) {
 		h.fail("after the start: %w", err)
 		return
 	}
+	found := map[checkpoint.Partition][]record.Batch{}
+	for l := range h.m.Logs() {
+		batches, err := readAll(l, l.Start())
+		if err != nil {
+			h.fail("%s: %w", l, err)
+			return
+		}
+		found[checkpoint.Partition{Topic: l.Topic(), ID: l.Partition()}] = batches
+	}
 	h.note(func() {
 		for p, r := range h.replicas {
 			l := h.m.Log(p.Topic, p.ID)
@@ -643,14 +696,19 @@ func (h *history) found(how vfs.Crash) {
 				}
 				continue
 			}
-			n := len(r.batches)
 			if r.cutTo >= 0 {
 				r.uncut, r.uncutAt = r.batches, l.End()
 			}
+			n := len(r.batches)
 			for n > 0 && r.batches[n-1].LastOffset() >= l.End() {
 				n--
 			}
 			r.batches = r.batches[:n:n]
+			if p.Topic == keyedTopic {
+				r.rebase(found[p], l.Start(), l.End())
+				n = len(r.batches)
+				r.cleaned, r.promised = l.CleanedTo(), min(r.promised, l.End())
+			}
 			r.acked, r.made, r.cutTo, r.leaving = n, r.made || n > 0, -1, false
 			if n == 0 {
 				r.began = l.End()
@@ -666,7 +724,7 @@ func (h *history) look() {
 	h.note(func() {
 		for p, r := range h.replicas {
 			if l := h.m.Log(p.Topic, p.ID); l != nil && r.made && r.cutTo < 0 && l.Failed() == nil {
-				r.promised = max(r.promised, l.RecoveryPoint())
+				r.promise(l.RecoveryPoint())
 				if r.promised > r.uncutAt {
 					r.uncut = nil
 				}

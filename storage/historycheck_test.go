@@ -53,7 +53,7 @@ func (c *crashed) open() (*storage.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Load(context.Background(), func(string) storage.Config { return c.config }); err != nil {
+	if err := m.Load(context.Background(), func(topic string) storage.Config { return configOf(c.config, topic) }); err != nil {
 		m.Kill()
 		return nil, err
 	}
@@ -86,6 +86,9 @@ func (c *crashed) recovers() error {
 			return err
 		}
 		next := makeBatch(batchSpec{count: 2, size: 100, ts: c.now.UnixMilli(), producer: -1, pepoch: -1, seq: -1})
+		if p.Topic == keyedTopic {
+			next = keyedBatch(record.BatchSpec{}, c.now.UnixMilli(), "a=again", "b")
+		}
 		a, err := l.Append(next, storage.AppendInfo{LeaderEpoch: r.epoch, MaxTimestamp: next.MaxTimestamp(), Client: true, Now: c.now.UnixMilli()})
 		if err == nil {
 			err = l.Sync(a.Last)
@@ -97,6 +100,7 @@ func (c *crashed) recovers() error {
 		r.acked, r.made, r.promised, r.cutTo, r.leaving = len(r.batches), true, l.End(), -1, false
 		r.startNoted, r.startDurable = min(r.startNoted, l.Start()), min(r.startDurable, l.Start())
 		r.hwNoted = min(r.hwNoted, l.HighWatermark())
+		r.passTo, r.cleaned, r.loose, r.top = 0, l.CleanedTo(), max(r.loose, l.Start()), l.End()
 		c.replicas[p] = r
 	}
 	m.Kill()
@@ -160,7 +164,11 @@ func (c *crashed) right(l *storage.Log, r *replica) error {
 	if err != nil {
 		return err
 	}
-	if err := prefix(got, r.batches, l.Start()); err != nil && (r.uncut == nil || prefix(got, r.uncut, l.Start()) != nil) {
+	if l.Topic() == keyedTopic {
+		if err := c.rightAfterCleaning(l, r, got); err != nil {
+			return err
+		}
+	} else if err := prefix(got, r.batches, l.Start()); err != nil && (r.uncut == nil || prefix(got, r.uncut, l.Start()) != nil) {
 		return err
 	}
 	for _, b := range got {
@@ -173,10 +181,39 @@ func (c *crashed) right(l *storage.Log, r *replica) error {
 	if len(got) > 0 {
 		last = got[len(got)-1].LastOffset() + 1
 	}
-	if last != l.End() {
+	if last != l.End() && (l.Topic() != keyedTopic || last > l.End()) {
 		return fmt.Errorf("it ends at %d, its batches at %d", l.End(), last)
 	}
-	return remembers(l, got)
+	return remembers(l, from(got, r.forgotten))
+}
+
+// from is the batches that begin at an offset or behind.
+func from(batches []record.Batch, offset int64) []record.Batch {
+	for len(batches) > 0 && batches[0].BaseOffset() < offset {
+		batches = batches[1:]
+	}
+	return batches
+}
+
+// rightAfterCleaning is right for a log that the cleaner may have been over, or may have been about to.
+func (c *crashed) rightAfterCleaning(l *storage.Log, r *replica, got []record.Batch) error {
+	if most := max(r.cleaned, r.passTo); l.CleanedTo() > most {
+		return fmt.Errorf("it is clean to %d, cleaned was to %d", l.CleanedTo(), most)
+	}
+	top := max(r.top, r.began, r.start)
+	for _, written := range [][]record.Batch{r.batches, r.uncut} {
+		if n := len(written); n > 0 {
+			top = max(top, written[n-1].LastOffset()+1)
+		}
+	}
+	if l.End() > top {
+		return fmt.Errorf("it ends at %d, nothing was written above %d", l.End(), top)
+	}
+	err := r.thinned(got, r.batches, l.Start(), l.End())
+	if err != nil && r.uncut != nil && r.thinned(got, r.uncut, l.Start(), l.End()) == nil {
+		return nil
+	}
+	return err
 }
 
 // prefix says what is not the beginning of what was written, from an offset on.
@@ -192,12 +229,20 @@ func prefix(got, written []record.Batch, from int64) error {
 	return nil
 }
 
-// remembers sends the last batch of each producer again, which must be found there.
+// remembers sends the last batch of each producer again, which must be found there. Of a log that was compacted and then lost
+// its end, a snapshot may know later ones that compaction had taken by then.
 func remembers(l *storage.Log, batches []record.Batch) error {
 	newest := map[int64]record.Batch{}
 	for _, b := range batches {
 		if b.ProducerID() >= 0 {
 			newest[b.ProducerID()] = b
+		}
+	}
+	if l.Topic() == keyedTopic {
+		for _, state := range l.Producers() {
+			if last, ok := state.Last(); ok && newest[state.ID] != nil && last.LastOffset > newest[state.ID].LastOffset() {
+				delete(newest, state.ID)
+			}
 		}
 	}
 	for id, b := range newest {
@@ -220,8 +265,8 @@ func readAll(l *storage.Log, from int64) (batches []record.Batch, err error) {
 		buf := make([]byte, s.Len())
 		_, err = s.ReadInto(buf)
 		s.Release()
-		if err != nil {
-			return nil, err
+		if err != nil || len(buf) == 0 {
+			return batches, err // compaction may have taken all up to the end
 		}
 		before := from
 		for len(buf) > 0 {

@@ -158,7 +158,7 @@ func (j *janitor) stop() {
 
 func (d *logDir) retain(now int64) {
 	for _, h := range d.m.in(d) {
-		if _, err := h.log.Retain(now); err != nil && h.log.usable() == nil {
+		if _, err := h.log.Retain(now); err != nil && h.log.usable() == nil && !isPassing(err) {
 			d.m.o.Logger.Warn("retention failed", zap.Stringer("log", h.log), zap.Error(err))
 		}
 	}
@@ -172,7 +172,7 @@ func (d *logDir) expireProducers(now int64) {
 
 func (d *logDir) flushDue(now int64) {
 	for _, h := range d.m.in(d) {
-		if err := h.log.SyncDue(now); err != nil && h.log.usable() == nil {
+		if err := h.log.SyncDue(now); err != nil && h.log.usable() == nil && !isPassing(err) {
 			d.m.o.Logger.Warn("flush failed", zap.Stringer("log", h.log), zap.Error(err))
 		}
 	}

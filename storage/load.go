@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"barnabas/storage/checkpoint"
+	"barnabas/storage/vfs"
 )
 
 // progressEvery is the time between two lines that tell how far a load is.
@@ -68,7 +69,9 @@ func (m *Manager) survey() ([]*survey, error) {
 	for _, d := range m.live() {
 		infos, err := m.o.FS.ReadDir(d.path)
 		if err != nil {
-			_ = d.fail("list", err)
+			if err := d.fail("list", err); isPassing(err) {
+				return nil, err
+			}
 			continue
 		}
 		s := &survey{logDir: d}
@@ -111,7 +114,7 @@ func (s *survey) load(ctx context.Context, config func(topic string) Config) err
 	m, log := s.m, s.m.o.Logger.With(zap.String("dir", s.path))
 	s.config = config
 	if err := s.checkpoints(); err != nil {
-		return nil //nolint:nilerr // the log dir has failed
+		return unlessFailed(err)
 	}
 	switch n := zap.Int("logs", len(s.replicas)); {
 	case len(s.replicas) == 0:
@@ -133,18 +136,17 @@ func (s *survey) load(ctx context.Context, config func(topic string) Config) err
 	s.loaded = true
 	if s.stale() {
 		if err := s.writeAll(); err != nil {
-			return nil //nolint:nilerr // the log dir has failed
+			return unlessFailed(err)
 		}
 	}
 	// What it says of logs that are gone, or ended before what was clean, must not be believed after another crash.
 	if err := s.writeFirstDirty(); err != nil {
-		return nil //nolint:nilerr // the log dir has failed
+		return unlessFailed(err)
 	}
 	if len(s.doomed) > 0 {
 		// The rename may not be durable yet; what takes the replica's place must not meet it again.
 		if err := m.o.FS.SyncDir(s.path); err != nil {
-			_ = s.fail("sync", err)
-			return nil
+			return unlessFailed(s.fail("sync", err))
 		}
 	}
 	for _, path := range s.doomed {
@@ -152,6 +154,15 @@ func (s *survey) load(ctx context.Context, config func(topic string) Config) err
 	}
 	log.Info("loaded logs", zap.Int("logs", len(s.replicas)), zap.Duration("took", m.o.Clock.Now().Sub(began)),
 		zap.Int64("scanned", s.bytes.Load()))
+	return nil
+}
+
+// unlessFailed is what remains of an error that has taken the log dir offline, which is not the start's: nothing. A broker that may
+// not open enough files to start must be told, and not serve what is left.
+func unlessFailed(err error) error {
+	if isPassing(err) {
+		return err
+	}
 	return nil
 }
 
@@ -177,8 +188,12 @@ func (s *survey) checkpoints() (err error) {
 	// A lost recovery point costs a longer scan, a lost start some records that come back. A lost high watermark would
 	// hide committed records until the leader tells, so that one is not made up.
 	lenient := func(name string) checkpoint.Offsets {
-		o, err := checkpoint.ReadOffsets(fsys, filepath.Join(s.path, name))
-		if err != nil {
+		o, bad := checkpoint.ReadOffsets(fsys, filepath.Join(s.path, name))
+		if bad != nil && vfs.OutOfFiles(bad) {
+			err = s.fail("read of "+name, bad)
+			return nil
+		}
+		if err := bad; err != nil {
 			s.m.o.Logger.Warn("checkpoint cannot be read, going on without", zap.String("dir", s.path), zap.String("file", name), zap.Error(err))
 			return nil
 		}
@@ -187,6 +202,9 @@ func (s *survey) checkpoints() (err error) {
 	s.recoveryPoints, s.logStarts = lenient(checkpoint.RecoveryPoints), lenient(checkpoint.LogStarts)
 	if s.firstDirty = lenient(checkpoint.FirstDirty); s.firstDirty != nil {
 		s.written[checkpoint.FirstDirty] = checkpoint.EncodeOffsets(s.firstDirty)
+	}
+	if err != nil {
+		return err
 	}
 	if s.highWatermarks, err = checkpoint.ReadOffsets(fsys, filepath.Join(s.path, checkpoint.HighWatermarks)); err != nil {
 		return s.fail("read of "+checkpoint.HighWatermarks, err)
@@ -211,7 +229,7 @@ func (s *survey) open(p checkpoint.Partition) error {
 	l, did, err := Open(o)
 	if err != nil {
 		var disk *DiskError
-		if errors.As(err, &disk) {
+		if errors.As(err, &disk) && !disk.Passing() {
 			s.failed(disk)
 			return nil
 		}
@@ -244,7 +262,15 @@ func (d *logDir) options(p checkpoint.Partition, c Config) LogOptions {
 		FS: d.m.o.FS, Clock: d.m.o.Clock, Logger: d.m.o.Logger, Files: d.m.files,
 		Dir: filepath.Join(d.path, p.String()), Topic: p.Topic, Partition: p.ID, Config: c,
 		Async: d.queue.put, OnDiskError: d.failed,
-		OnLowered: func() { _ = d.writeAll() }, // a failure takes the log dir offline
+		OnLowered: d.lowered,
+	}
+}
+
+// lowered brings the checkpoints down. Until they are nothing may be written behind what was cut; so where it cannot be done the
+// log dir goes offline.
+func (d *logDir) lowered() {
+	if err := insist(d.m.o.Clock, d.writeAll); isPassing(err) {
+		_ = d.fail("write of checkpoints", fmt.Errorf("given up after %v: %v", lastTry, err)) //nolint:errorlint // it counts as a failure now
 	}
 }
 

@@ -74,7 +74,10 @@ type Log struct {
 
 	epochsDirty, dirDirty, metaDirty bool // not durable yet: epochs, names in the directory, partition.metadata
 	metaOnDisk                       bool // partition.metadata is there
-	deletions                        []*deletion
+	// doubtful: the last run was killed, perhaps over a truncation. The file may be shorter than what is on disk, although it
+	// ends where the recovery point is. The next sync of the active segment clears it, a clean stop's at the latest.
+	doubtful  bool
+	deletions []*deletion
 
 	cleaning    cleaning
 	uncleanable atomic.Pointer[error] // why the cleaner leaves the log alone

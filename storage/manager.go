@@ -207,7 +207,7 @@ func (m *Manager) Create(topic string, partition int32, id [16]byte, c Config) (
 			return l, nil
 		}
 		var disk *DiskError
-		if !errors.As(err, &disk) {
+		if !errors.As(err, &disk) || disk.Passing() {
 			return nil, err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"barnabas/storage/vfs"
 )
 
-// Too many mappings are no fault of a disk: the cache lets some go, and where it has none the read is refused and the log goes on.
+// Too many mappings are no fault of a disk: the cache lets some go, and where it has none the files are read.
 func TestManagerOutOfMaps(t *testing.T) {
 	h := newHost(t, "/d")
 	var none atomic.Bool // has room for a mapping
@@ -43,9 +43,7 @@ func TestManagerOutOfMaps(t *testing.T) {
 		t.Fatal("nothing was mapped")
 	}
 	none.Store(true)
-	if err := search(2); !errors.Is(err, kerr.KafkaStorageError) || !errors.Is(err, syscall.ENOMEM) {
-		t.Errorf("%v", err)
-	}
+	must(t, search(2))
 	none.Store(false)
 	for i := range int32(4) {
 		must(t, search(i))

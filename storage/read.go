@@ -7,10 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"go.uber.org/zap"
-
 	"barnabas/storage/vfs"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Read gives the batches from the one that holds offset on, at most limit bytes (the last may be cut short), of one segment.
@@ -52,9 +50,9 @@ func (l *Log) readError(err error) error {
 		}
 		return fmt.Errorf("%s: %w", l, err)
 	case vfs.OutOfFiles(err), vfs.OutOfMaps(err):
-		// Nothing is wrong with the disk: who asks again when there is room is answered.
-		l.logger.Warn("cannot read: too many files or mappings", zap.Stringer("log", l), zap.Error(err))
-		return &DiskError{Dir: filepath.Dir(l.dir), Op: "read in " + filepath.Base(l.dir), Err: err}
+		d := &DiskError{Dir: filepath.Dir(l.dir), Op: "read in " + filepath.Base(l.dir), Err: err}
+		l.files.shortage.tell(l.logger, l.clock, d.Op, err)
+		return d
 	default:
 		return l.fail("read", err)
 	}

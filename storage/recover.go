@@ -39,14 +39,8 @@ func (ld *loader) recover(i int) error {
 	}
 	base := list[i].base
 	ld.start.Store(max(ld.o.LogStart, list[0].base))
-	// Snapshots above speak of batches that may not have survived.
-	for _, at := range ld.snapshots {
-		if at > base {
-			if err := ld.fs.Remove(filepath.Join(ld.dir, fileName(at, snapshotSuffix))); err != nil && !isMissing(err) {
-				return err
-			}
-		}
-	}
+	// Snapshots above speak of batches that may not have survived. They are made anew, and stay on disk until then where the
+	// log still comes so far: see hole.
 	ld.snapshots = slices.DeleteFunc(ld.snapshots, func(at int64) bool { return at > base })
 	states, at, err := ld.newestSnapshot(base)
 	if err != nil {
@@ -84,7 +78,11 @@ func (ld *loader) recover(i int) error {
 			return err
 		}
 	}
-	if i < len(list) {
+	doomed, err := ld.dropUnscanned(base, list[:i])
+	if err != nil {
+		return err
+	}
+	if i < len(list) || doomed {
 		// They must not be back after another crash, behind what is appended now.
 		if err := ld.fs.SyncDir(ld.dir); err != nil {
 			return err
@@ -95,17 +93,35 @@ func (ld *loader) recover(i int) error {
 	ld.epochsDirty = dirty || !slices.Equal(epochs, ld.epochs.Entries())
 	ld.end.Store(end)
 	ld.recovery.Store(min(ld.o.RecoveryPoint, end))
-	ld.rebuilt = true
+	ld.rebuilt, ld.doubtful = true, true
 	return nil
+}
+
+// dropUnscanned removes the snapshots above a base at which no segment begins that was scanned and stays.
+func (ld *loader) dropUnscanned(base int64, stay segments) (dropped bool, err error) {
+	for _, at := range ld.hadSnapshots {
+		if at <= base || slices.ContainsFunc(stay, func(s *segment) bool { return s.base == at }) {
+			continue
+		}
+		dropped = true
+		if err := ld.fs.Remove(filepath.Join(ld.dir, fileName(at, snapshotSuffix))); err != nil && !isMissing(err) {
+			return false, err
+		}
+	}
+	return dropped, nil
 }
 
 // hole says that the i-th segment, which ends at an offset, has lost its end: the power went between a roll and the sync
 // of what was sealed, and the next segment's name was quicker on disk. What lies behind a hole goes, so that the log is
 // again a prefix of what it was, and a follower fetches the rest. Compaction leaves holes that are none; but there the
 // next segment has its snapshot, which is written when the sealed bytes are durable, and mostly there are gaps as well; and
-// what the cleaner's checkpoint covers was durable before.
+// what the cleaner's checkpoint covers was durable before. Nothing behind a hole was ever durable, so no segment there has
+// an index file.
 func (ld *loader) hole(list segments, i int, end int64) bool {
-	if ld.c.Compact || i+1 == len(list) || list[i+1].base <= end || list[i].gaps {
+	if i+1 == len(list) || list[i+1].base <= end || list[i].gaps {
+		return false
+	}
+	if slices.ContainsFunc(list[i+1:], func(s *segment) bool { return ld.found[s.base].index }) {
 		return false
 	}
 	next := list[i+1].base
@@ -122,25 +138,20 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 	valid, end := int64(0), s.base
 	s.gaps = false
 	var bad error
-	padded := false
-	err = s.mapped(func(b []byte) error {
-		err := walkBytes(b, 0, size, func(e entry, b []byte) bool {
-			if bad = ld.admit(s, e, b, end); bad != nil {
-				return false
-			}
-			if bad = x.add(e); bad != nil {
-				bad = fmt.Errorf("%w: %w", bad, kerr.CorruptMessage)
-				return false
-			}
-			if e.magic == 2 {
-				ld.recovered(s, e, b)
-			}
-			s.gaps = s.gaps || e.first != end
-			valid, end = e.pos+e.size, e.last+1
-			return true
-		})
-		padded = padding(b[valid:])
-		return err
+	err = s.entries(0, func(e entry, b []byte) bool {
+		if bad = ld.admit(s, e, b, end); bad != nil {
+			return false
+		}
+		if bad = x.add(e); bad != nil {
+			bad = fmt.Errorf("%w: %w", bad, kerr.CorruptMessage)
+			return false
+		}
+		if e.magic == 2 {
+			ld.recovered(s, e, b)
+		}
+		s.gaps = s.gaps || e.first != end
+		valid, end = e.pos+e.size, e.last+1
+		return true
 	})
 	if err == nil {
 		err = bad
@@ -150,8 +161,14 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 	}
 	if valid < size {
 		log, why := ld.logger.Warn, "corruption in a segment, cutting it"
-		if padded && ld.c.Preallocate {
-			log, why = ld.logger.Info, "cutting a segment to its batches"
+		if ld.c.Preallocate {
+			padded, err := s.padding(valid)
+			if err != nil {
+				return 0, false, err
+			}
+			if padded {
+				log, why = ld.logger.Info, "cutting a segment to its batches"
+			}
 		}
 		log(why, zap.Stringer("log", ld), zap.Int64("base", s.base), zap.Int64("bytes", size-valid), zap.Int64("end", end), zap.Error(err))
 		if err := ld.cutFile(s, valid); err != nil {
@@ -169,10 +186,19 @@ func (ld *loader) recoverSegment(s *segment) (end int64, whole bool, err error) 
 	return end, valid == size, nil
 }
 
-// padding says that b may be what a preallocated file has behind its batches: it begins with zeros.
-func padding(b []byte) bool {
-	b = b[:min(len(b), headerSize)]
-	return len(b) > 0 && !slices.ContainsFunc(b, func(c byte) bool { return c != 0 })
+// padding says that what lies at a position, before the file's end, may be what a preallocated file has behind its batches: it
+// begins with zeros.
+func (s *segment) padding(at int64) (bool, error) {
+	h, err := s.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer h.release()
+	b := make([]byte, min(s.size.Load()-at, headerSize))
+	if _, err := readFull(h, b, at); err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 }), nil
 }
 
 // admit says why a batch cannot stay.

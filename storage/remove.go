@@ -88,7 +88,7 @@ func (d *logDir) rename(l *Log, suffix string) (to string, err error) {
 		return "", nil
 	}
 	if err == nil {
-		err = d.m.o.FS.SyncDir(d.path)
+		err = insist(d.m.o.Clock, func() error { return d.m.o.FS.SyncDir(d.path) })
 	}
 	if err != nil {
 		return "", d.fail("rename of "+p.String(), err)
@@ -99,7 +99,9 @@ func (d *logDir) rename(l *Log, suffix string) (to string, err error) {
 // erase removes the directory of a deleted replica for good.
 func (d *logDir) erase(path string) {
 	if err := d.m.o.FS.RemoveAll(path); err != nil {
-		_ = d.fail("removal of "+filepath.Base(path), err)
+		if err := d.fail("removal of "+filepath.Base(path), err); isPassing(err) {
+			d.janitor.remove(path, tellShortage) // another time
+		}
 		return
 	}
 	d.m.o.Logger.Info("removed directory of a deleted log", zap.String("dir", path))

@@ -159,12 +159,12 @@ func (l *Log) roll(base int64) (*segment, error) {
 	if err := l.trimFile(old); err != nil {
 		return nil, err
 	}
-	if lv := old.live.Load(); lv != nil {
-		l.closeTimes(old, lv)
-	}
 	s := l.newSegment(base)
 	if err := l.createFile(s); err != nil {
 		return nil, err
+	}
+	if lv := old.live.Load(); lv != nil {
+		l.closeTimes(old, lv)
 	}
 	l.takeSnapshot(base)
 	l.setList(l.list().with(s))

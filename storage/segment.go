@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -133,18 +134,12 @@ func (s *segment) offsets(f func(index.OffsetView)) error {
 		f(lv.offsets.View())
 		return nil
 	}
-	h, err := s.acquireMap(&s.index, indexSuffix, true)
-	if err != nil {
-		return err
-	}
-	defer h.release()
-	return h.view(func(b []byte) error {
+	return s.viewIndex(&s.index, indexSuffix, func(b []byte) {
 		v := index.OffsetView{Base: s.base, Bytes: b}
 		if v.Check() != nil {
 			v.Bytes = nil
 		}
 		f(v)
-		return nil
 	})
 }
 
@@ -154,19 +149,30 @@ func (s *segment) times(f func(index.TimeView)) error {
 		f(lv.times.View())
 		return nil
 	}
-	h, err := s.acquireMap(&s.time, timeIndexSuffix, true)
-	if err != nil {
-		return err
-	}
-	defer h.release()
-	return h.view(func(b []byte) error {
+	return s.viewIndex(&s.time, timeIndexSuffix, func(b []byte) {
 		v := index.TimeView{Base: s.base, Bytes: b}
 		if v.Check() != nil {
 			v.Bytes = nil
 		}
 		f(v)
-		return nil
 	})
+}
+
+// viewIndex calls f with the content of an index file. Where it cannot be mapped, as too many files are, it is read.
+func (s *segment) viewIndex(at *slot, suffix string, f func(b []byte)) error {
+	h, err := s.acquireMap(at, suffix, true)
+	if vfs.OutOfMaps(err) {
+		b, err := vfs.ReadFile(s.log.fs, s.path(suffix), math.MaxInt32)
+		if err == nil {
+			f(b)
+		}
+		return s.gone(err)
+	}
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	return h.view(func(b []byte) error { f(b); return nil })
 }
 
 // lookup is the position to start the walk for an offset at.

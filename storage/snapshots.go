@@ -114,16 +114,14 @@ func (l *Log) replay(from, upTo int64) error {
 		if err != nil {
 			return l.readError(err)
 		}
-		err = s.mapped(func(b []byte) error {
-			return walkBytes(b, pos, int64(len(b)), func(e entry, b []byte) bool {
-				if e.first >= upTo {
-					return false
-				}
-				if e.magic == 2 {
-					l.replayed(b)
-				}
-				return true
-			})
+		err = s.entries(pos, func(e entry, b []byte) bool {
+			if e.first >= upTo {
+				return false
+			}
+			if e.magic == 2 {
+				l.replayed(b)
+			}
+			return true
 		})
 		if err != nil {
 			return l.readError(fmt.Errorf("replay of segment %d: %w", s.base, err))

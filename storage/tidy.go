@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -12,10 +13,11 @@ import (
 
 // listing lists the directory, after dealing with what interrupted deletions and compactions left; nil without a directory.
 func (ld *loader) listing() ([]vfs.Info, error) {
-	infos, err := ld.fs.ReadDir(ld.dir)
-	if isMissing(err) {
-		return nil, nil
+	// Without a directory no descriptor is wanted, so that a partition can always be made.
+	if there, err := vfs.Exists(ld.fs, ld.dir); err != nil || !there {
+		return nil, err
 	}
+	infos, err := ld.fs.ReadDir(ld.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -124,15 +126,10 @@ func (ld *loader) endOfFile(path string, base int64) (int64, error) {
 	if err != nil || size == 0 {
 		return base, err
 	}
-	m, err := f.Map(size, false)
-	if err != nil {
-		return 0, err
-	}
-	defer m.Close()
 	end := base
-	err = m.View(func(b []byte) error {
-		_ = walkBytes(b, 0, size, func(e entry, _ []byte) bool { end = e.last + 1; return true })
-		return nil
-	})
+	err = walkFile(f, 0, size, func(e entry, _ []byte) bool { end = e.last + 1; return true })
+	if errors.Is(err, errCut) || isCorrupt(err) {
+		err = nil
+	}
 	return end, err
 }

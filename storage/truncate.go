@@ -37,6 +37,9 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 	}
 	list := l.list()
 	if to < list[0].base {
+		if err := l.probe(); err != nil {
+			return false, err
+		}
 		return true, l.truncateFully(to)
 	}
 	i := list.floor(to)
@@ -50,6 +53,9 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 	// Readers first: from here on they see the shorter log. The end of the log is where the batch begins, which may be
 	// before to.
 	cut, err := l.cut(s, to, at)
+	if err == nil {
+		err = l.probe()
+	}
 	if err != nil {
 		return false, err
 	}
@@ -68,7 +74,7 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 	// What comes before must not be lost once the name of what is cut is durable.
 	for _, before := range list[:i] {
 		if !before.durable.Load() {
-			if err := l.syncSegment(before, true); err != nil {
+			if err := l.insist("truncate", func() error { return l.syncSegment(before, true) }); err != nil {
 				return lowered, err
 			}
 		}
@@ -76,22 +82,38 @@ func (l *Log) truncate(to int64) (lowered bool, err error) {
 	// What lies behind must be gone before the cut is durable: a start would take what is missing between the two for the
 	// work of the cleaner.
 	if i+1 < len(list) {
-		if err := l.syncNames(); err != nil {
+		if err := l.insist("truncate", l.syncNames); err != nil {
 			return lowered, err
 		}
 	}
-	if err := cut.finish(); err != nil {
+	if err := l.insist("truncate", cut.finish); err != nil {
 		return lowered, err
 	}
 	if l.epochs.TruncateFromEnd(end) {
-		if err := l.writeEpochs(); err != nil {
+		if err := l.insist("truncate", l.writeEpochs); err != nil {
 			return lowered, err
 		}
 	}
 	if err := l.dropSnapshots(func(at int64) bool { return at > end }); err != nil {
 		return lowered, err
 	}
-	return lowered, l.reloadProducers(end)
+	return lowered, l.insist("truncate", func() error { return l.reloadProducers(end) })
+}
+
+// probe says whether there is a descriptor for a truncation, before it has changed anything.
+func (l *Log) probe() error {
+	s := l.list().active()
+	if !s.onDisk {
+		return nil // there is nothing to cut
+	}
+	f, err := l.fs.Open(s.path(logSuffix))
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return l.fail("open", err)
+	}
+	return nil
 }
 
 // lower brings down everything that must not be above the new end.
@@ -179,6 +201,9 @@ func (l *Log) TruncateFully(at int64) error {
 		if err := l.writable(); err != nil {
 			return err
 		}
+		if err := l.probe(); err != nil {
+			return err
+		}
 		return l.truncateFully(at)
 	}()
 	if err == nil && l.onLowered != nil {
@@ -216,15 +241,15 @@ func (l *Log) truncateFully(at int64) error {
 	if !existed && at <= 0 {
 		return nil
 	}
-	if err := l.materialise(s); err != nil {
+	if err := l.insist("truncate", func() error { return l.materialise(s) }); err != nil {
 		return err
 	}
 	if forgotten {
-		if err := l.writeEpochs(); err != nil {
+		if err := l.insist("truncate", l.writeEpochs); err != nil {
 			return err
 		}
 	}
-	return l.syncNames()
+	return l.insist("truncate", l.syncNames)
 }
 
 // writeEpochs replaces the leader epoch checkpoint at once: after a truncation its old entries are wrong, not just old.

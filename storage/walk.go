@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"barnabas/protocol/record"
+	"barnabas/storage/vfs"
 )
 
 // entry is what the log needs to know of a batch, or of a message of the old formats, from its first bytes.
@@ -122,13 +123,15 @@ func (s *segment) walk(from, to int64, f func(e entry) bool) error {
 	}
 	if s.durable.Load() {
 		h, err := s.acquireMap(&s.data, logSuffix, true)
-		if err != nil {
+		if err == nil {
+			defer h.release()
+			return s.gone(h.view(func(b []byte) error {
+				return walkBytes(b, from, to, func(e entry, _ []byte) bool { return f(e) })
+			}))
+		}
+		if !vfs.OutOfMaps(err) {
 			return err
 		}
-		defer h.release()
-		return s.gone(h.view(func(b []byte) error {
-			return walkBytes(b, from, to, func(e entry, _ []byte) bool { return f(e) })
-		}))
 	}
 	h, err := s.acquire()
 	if err != nil {
@@ -166,12 +169,12 @@ func (s *segment) gone(err error) error {
 	return err
 }
 
-// mapped calls f with the whole published content of the .log file, through a mapping of its own: for the long walks of
-// recovery and replay, which the cache must not keep.
-func (s *segment) mapped(f func(b []byte) error) error {
+// entries calls f for every entry from a position on, with its bytes, until f returns false: for the long walks of recovery,
+// replay and cleaning, through a mapping of their own, which the cache does not keep. Where nothing can be mapped it reads.
+func (s *segment) entries(from int64, f func(e entry, b []byte) bool) error {
 	size := s.size.Load()
-	if size == 0 {
-		return f(nil)
+	if from >= size {
+		return nil
 	}
 	file, err := s.log.fs.Open(s.path(logSuffix))
 	if err != nil {
@@ -181,12 +184,53 @@ func (s *segment) mapped(f func(b []byte) error) error {
 	if s.dead.Load() {
 		return errGone
 	}
-	m, err := file.Map(size, false)
+	return s.gone(walkFile(file, from, size, f))
+}
+
+// walkFile is walkBytes for a file.
+func walkFile(file vfs.File, from, to int64, f func(e entry, b []byte) bool) error {
+	m, err := file.Map(to, false)
+	if vfs.OutOfMaps(err) {
+		return walkPieces(file, from, to, make([]byte, min(pieceSize, to-from)), f)
+	}
 	if err != nil {
-		return s.gone(err)
+		return err
 	}
 	defer m.Close()
-	return m.View(f)
+	return m.View(func(b []byte) error { return walkBytes(b, from, to, f) })
+}
+
+// pieceSize is how much of a file that is not mapped is read at once, where no entry is larger.
+const pieceSize = 1 << 20
+
+// walkPieces is walkFile with reads into a buffer, or a larger one.
+func walkPieces(file vfs.File, from, to int64, buf []byte, f func(e entry, b []byte) bool) error {
+	for pos := from; pos < to; {
+		b := buf[:min(int64(len(buf)), to-pos)]
+		if _, err := readFull(&handle{file: file}, b, pos); err != nil {
+			return err
+		}
+		last := pos+int64(len(b)) == to
+		at := int64(0)
+		for int64(len(b))-at >= headerSize || last && at < int64(len(b)) {
+			e, err := parseEntry(b[at:], pos+at, to)
+			if err != nil {
+				return err
+			}
+			if at+e.size > int64(len(b)) {
+				if at == 0 {
+					buf = make([]byte, e.size)
+				}
+				break
+			}
+			if !f(e, b[at:at+e.size]) {
+				return nil
+			}
+			at += e.size
+		}
+		pos += at
+	}
+	return nil
 }
 
 // read is the whole batch of an entry.
