@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,8 +25,9 @@ import (
 
 // TestBothWays goes from Apache Kafka to barnabas and back three times, on two log dirs and one ZooKeeper, with clean stops and kill -9,
 // while producers and a group keep on. Each broker must serve what the one before did: records of each codec, transactions (committed,
-// aborted, and one that is open all the time), what compaction and deletion have left, groups and what they committed, settings of
-// topics and brokers, in the same log dirs. A start after a clean stop recovers nothing, one after a kill what was not flushed.
+// aborted, and one that is open all the time), what compaction, retention and DeleteRecords of either have left, groups of both
+// protocols and what they committed, settings of topics and brokers, in the same log dirs. A start after a clean stop recovers
+// nothing, one after a kill what was not flushed; neither touches a file of a segment that was, or complains.
 //
 // What the load writes is held to account by the load: every acknowledged record once, and no committed offset that goes back.
 func TestBothWays(t *testing.T) {
@@ -39,17 +41,18 @@ func TestBothWays(t *testing.T) {
 	}
 	w.topics[create(t, w.addr, "spread", 6)] = kgo.NoCompression()
 	create(t, w.addr, "transacted", 1, "segment.bytes", "3000")
-	w.configure("compacted", kadm.AlterConfig{Name: "min.cleanable.dirty.ratio", Value: kadm.StringPtr("0.01")})
+	w.set("retained", "retention.bytes", "-1")
 	writeEverywhere(t, w.addr, w.topics, 0)
 	w.transact(6)
 	w.open = w.transaction("open")
 	useGroups(t, w.addr)
-	w.compact()
+	w.compact("compacted")
+	w.retain()
 	w.shorten()
 	w.delete("gone")
 	w.settings()
 	w.load = newCrashLoad(t, w.addr)
-	w.configure(w.load.topic, kadm.AlterConfig{Name: "segment.bytes", Value: kadm.StringPtr("1200000")}) // batches grow while nobody takes them
+	w.set(w.load.topic, "segment.bytes", "1200000") // batches grow while nobody takes them
 	w.load.javaProducer(t, 3000, 50)
 	w.producer()
 	w.members = []*crashMember{w.load.member(t, 0), w.load.member(t, 1)}
@@ -133,6 +136,8 @@ type bothWays struct {
 	members []*crashMember
 	quiet   bool // the load is over: all is compared
 	before  map[string]bool
+	sealed  map[string]string // files of segments that no start has to touch
+	modern  modernGroups
 }
 
 func newBothWays(t *testing.T) *bothWays {
@@ -148,6 +153,10 @@ func newBothWays(t *testing.T) *bothWays {
 		"log.cleaner.enable":                            "true",
 		"log.cleaner.backoff.ms":                        "200",
 		"log.cleaner.dedupe.buffer.size":                "4194304",
+		"log.cleaner.min.cleanable.ratio":               "1", // which no log reaches
+		"offsets.topic.segment.bytes":                   "20000",
+		"group.consumer.session.timeout.ms":             "600000", // members of that protocol wait while Kafka serves
+		"group.consumer.max.session.timeout.ms":         "600000",
 		"log.flush.offset.checkpoint.interval.ms":       "200",
 		"replica.high.watermark.checkpoint.interval.ms": "300",
 	})
@@ -189,6 +198,7 @@ func (w *bothWays) end(how ending) {
 		}
 	case afterNothing:
 	}
+	w.sealed = w.files(how)
 }
 
 // turn starts the other broker and compares.
@@ -214,6 +224,7 @@ func (w *bothWays) turn(kind peers.Kind, after ending) {
 	for _, d := range difference(w.before, w.serves()) {
 		w.t.Errorf("round %d, %s: %s", w.round, kind, d)
 	}
+	w.untouched()
 	w.recovered(string(readFile(w.t, w.now.Log)[from:]), after)
 	if w.t.Failed() {
 		w.t.FailNow()
@@ -234,13 +245,24 @@ func (w *bothWays) recovered(log string, after ending) {
 		for _, m := range regexp.MustCompile(`Recovering unflushed segment \d+\. \d+/\d+ recovered for (\S+?)\.? `).FindAllStringSubmatch(log, -1) {
 			again[m[1]]++
 		}
-		for _, m := range regexp.MustCompile(`.*(?:[Cc]orrupt|orphaned|Could not find|invalid offset|Deleting all segments|as part of log recovery|Error occurred|stray).*`).FindAllString(log, -1) {
+		for _, m := range regexp.MustCompile(`.*(?:[Cc]orrupt|orphaned|Could not find|invalid offset|Deleting all segments|as part of log recovery|Error occurred|Error loading|stray).*`).FindAllString(log, -1) {
 			w.t.Errorf("round %d: Kafka complains: %s", w.round, m)
+		}
+		for _, m := range regexp.MustCompile(`.*\] ERROR .*`).FindAllString(log, -1) {
+			if !strings.Contains(m, `error processing change notification {"version":2,"entity_path":"groups/`) {
+				w.t.Errorf("round %d: Kafka complains: %s", w.round, m)
+			}
+		}
+		if w.modern.idle != nil && !(strings.Contains(log, "Unknown message key with version 5") && strings.Contains(log, `"entity_path":"groups/`+idleModern)) {
+			w.t.Errorf("round %d: Kafka does not tell that it passes over groups of the consumer protocol and their settings", w.round)
 		}
 	} else {
 		clean = strings.Count(log, `"msg":"loading logs after a clean stop"`)
 		for _, m := range regexp.MustCompile(`"msg":"recovered log".*"log":"([^"]+)".*"segments":(\d+)`).FindAllStringSubmatch(log, -1) {
 			again[filepath.Base(m[1])], _ = strconv.Atoi(m[2])
+		}
+		for _, m := range regexp.MustCompile(`.*"level":"(?:warn|error)".*"logger":"(?:storage|groups)".*`).FindAllString(log, -1) {
+			w.t.Errorf("round %d: barnabas complains: %s", w.round, m)
 		}
 	}
 	w.t.Logf("round %d: %s, after a clean stop %t, reads again %v", w.round, w.now.Opts.Kind, after == cleanly, again)
@@ -254,9 +276,70 @@ func (w *bothWays) recovered(log string, after ending) {
 		w.t.Errorf("round %d: %s found %d clean log dirs", w.round, w.now.Opts.Kind, clean)
 	}
 	for partition, segments := range again {
-		if segments > 1 && !strings.HasPrefix(partition, "crash-") {
+		if segments > 1 && !underLoad(partition) {
 			w.t.Errorf("round %d: %s recovered %d segments of %s, of which all but the last were flushed", w.round, w.now.Opts.Kind, segments, partition)
 		}
+	}
+}
+
+// underLoad are the partitions that the load writes to.
+func underLoad(partition string) bool {
+	return strings.HasPrefix(partition, "crash-") || strings.HasPrefix(partition, "__consumer_offsets-")
+}
+
+// files are what a stopped or killed broker has left of the segments before the last ones, with what would tell that somebody has
+// written to them.
+func (w *bothWays) files(how ending) map[string]string {
+	w.t.Helper()
+	out := map[string]string{}
+	for _, dir := range w.dirs {
+		logs, err := filepath.Glob(filepath.Join(dir, "*-*", "*.log"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for i, path := range logs { // sorted
+			partition := filepath.Dir(path)
+			if last := i+1 == len(logs) || filepath.Dir(logs[i+1]) != partition; last || how == killed && underLoad(filepath.Base(partition)) {
+				continue
+			}
+			of, err := filepath.Glob(strings.TrimSuffix(path, ".log") + ".*")
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for _, file := range of {
+				out[file] = stamp(w.t, file)
+			}
+		}
+	}
+	return out
+}
+
+// stamp is a file's size, time and number; "" if it is gone.
+func stamp(t *testing.T, path string) string {
+	t.Helper()
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d bytes of %v, inode %d", info.Size(), info.ModTime(), info.Sys().(*syscall.Stat_t).Ino)
+}
+
+// untouched holds the files of sealed segments to being what they were. The snapshot of producers at a log's start, which says nothing
+// any more, may go.
+func (w *bothWays) untouched() {
+	w.t.Helper()
+	for _, path := range slices.Sorted(maps.Keys(w.sealed)) {
+		now := stamp(w.t, path)
+		if now != w.sealed[path] && (now != "" || filepath.Ext(path) != ".snapshot") {
+			w.t.Errorf("round %d: %s has touched %s: it was %s, and is %s", w.round, w.now.Opts.Kind, path, w.sealed[path], now)
+		}
+	}
+	w.t.Logf("round %d: %s has left alone %d files of sealed segments", w.round, w.now.Opts.Kind, len(w.sealed))
+	if len(w.sealed) < 100 {
+		w.t.Errorf("round %d: there are only %d", w.round, len(w.sealed))
 	}
 }
 
@@ -279,7 +362,7 @@ func (w *bothWays) flushed() {
 			for partition, base := range last {
 				cut := strings.LastIndexByte(partition, '-')
 				at, _ := checkpointed(dir, "recovery-point-offset-checkpoint", partition[:cut]+" "+partition[cut+1:])
-				if at < base && !strings.HasPrefix(partition, "crash-") {
+				if at < base && !underLoad(partition) {
 					behind = append(behind, fmt.Errorf("%s: %d, and the last segment begins at %d", partition, at, base))
 				}
 			}
@@ -336,7 +419,17 @@ func (w *bothWays) serves() map[string]bool {
 			out[fmt.Sprintf("log dir %s: %s %d, future %t", d.Dir, p.Topic, p.Partition, p.IsFuture)] = true
 		})
 	})
-	moves := []string{"retained "} // retention goes on
+	var moves []string
+	for _, group := range []string{idleModern, sharedModern} { // to Kafka they are bare offsets
+		moves = append(moves, "group "+group+" ", group+" ")
+		offsets, err := adm.FetchOffsets(ctx, group)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		offsets.Each(func(o kadm.OffsetResponse) {
+			out[fmt.Sprintf("offset of %s: %s %d = %d leader_epoch %d metadata %q", group, o.Topic, o.Partition, o.At, o.LeaderEpoch, o.Metadata)] = true
+		})
+	}
 	if !w.quiet {
 		moves = append(moves, "crash ", "group crash ", "__consumer_offsets ")
 	}
@@ -368,14 +461,19 @@ func (w *bothWays) write() {
 	w.t.Helper()
 	writeEverywhere(w.t, w.addr, w.topics, w.round)
 	useGroups(w.t, w.addr)
+	w.useModernGroups()
+	w.compact("compacted")
+	w.retain()
+	w.shorten()
 	w.settings()
 	w.load.works(w.t, w.members)
+	w.compact("__consumer_offsets")
 }
 
 // settings gives a topic and the broker a setting of the round's.
 func (w *bothWays) settings() {
 	w.t.Helper()
-	w.configure("codec-none", kadm.AlterConfig{Name: "file.delete.delay.ms", Value: kadm.StringPtr(strconv.Itoa(60_000 + w.round))})
+	w.set("codec-none", "file.delete.delay.ms", strconv.Itoa(60_000+w.round))
 	for _, of := range [][]int32{nil, {0}} {
 		r, err := admin(w.t, w.addr).AlterBrokerConfigs(soon(w.t), []kadm.AlterConfig{{Name: "log.message.timestamp.after.max.ms", Value: kadm.StringPtr(strconv.Itoa(4_000_000_000_000 + w.round))}}, of...)
 		for _, one := range r {
@@ -387,9 +485,10 @@ func (w *bothWays) settings() {
 	}
 }
 
-func (w *bothWays) configure(topic string, c kadm.AlterConfig) {
+// set changes a topic's setting.
+func (w *bothWays) set(topic, name, value string) {
 	w.t.Helper()
-	r, err := admin(w.t, w.addr).AlterTopicConfigs(soon(w.t), []kadm.AlterConfig{c}, topic)
+	r, err := admin(w.t, w.addr).AlterTopicConfigs(soon(w.t), []kadm.AlterConfig{{Name: name, Value: &value}}, topic)
 	if err == nil {
 		_, err = r.On(topic, nil)
 	}
@@ -440,36 +539,74 @@ func (w *bothWays) stable() {
 	}
 }
 
-// compact waits until Kafka has cleaned, and ends that: each turn must find what the one before left.
-func (w *bothWays) compact() {
+// compact has the broker clean a topic, and ends that: each turn must find what the one before left.
+func (w *bothWays) compact(topic string) {
 	w.t.Helper()
-	eventually(w.t, "the compacted topic is cleaned", func() error {
-		for _, dir := range w.dirs {
-			if at, ok := checkpointed(dir, "cleaner-offset-checkpoint", "compacted 0"); ok && at > 100 {
-				return nil
-			}
+	cleaned := func() (all int) { // the sum of what is cleaned of all partitions
+		for p := range 5 {
+			at, _ := w.checkpointed("cleaner-offset-checkpoint", fmt.Sprintf("%s %d", topic, p))
+			all += at
 		}
-		return errors.New("no log dir's checkpoint tells of it")
+		return all
+	}
+	before := cleaned()
+	w.set(topic, "min.cleanable.dirty.ratio", "0.01")
+	eventually(w.t, topic+" is cleaned", func() error {
+		if now := cleaned(); now <= before+50 {
+			return fmt.Errorf("its checkpoints say %d, before %d", now, before)
+		}
+		return nil
 	})
-	w.configure("compacted", kadm.AlterConfig{Name: "min.cleanable.dirty.ratio", Value: kadm.StringPtr("1.0")})
+	w.set(topic, "min.cleanable.dirty.ratio", "1.0")
+}
+
+// retain has the broker delete old segments, and ends that.
+func (w *bothWays) retain() {
+	w.t.Helper()
+	start := func() int64 {
+		starts, err := admin(w.t, w.addr).ListStartOffsets(soon(w.t), "retained")
+		if err = errors.Join(err, starts.Error()); err != nil {
+			w.t.Fatal(err)
+		}
+		at, _ := starts.Lookup("retained", 0)
+		return at.Offset
+	}
+	before := start()
+	w.set("retained", "retention.bytes", "4000")
+	eventually(w.t, "retention has deleted segments", func() error {
+		if at := start(); at == before {
+			return fmt.Errorf("the log starts at %d", at)
+		}
+		return nil
+	})
+	w.set("retained", "retention.bytes", "-1")
 }
 
 // shorten deletes a topic's records into the middle of a segment.
 func (w *bothWays) shorten() {
 	w.t.Helper()
+	start := int64(77 + 50*w.round)
 	var to kadm.Offsets
-	to.AddOffset("deleted", 0, 77, -1)
+	to.AddOffset("deleted", 0, start, -1)
 	if r, err := admin(w.t, w.addr).DeleteRecords(soon(w.t), to); errors.Join(err, r.Error()) != nil {
 		w.t.Fatal(err, r.Error())
 	}
 	eventually(w.t, "the start is in the checkpoint", func() error {
-		for _, dir := range w.dirs {
-			if at, ok := checkpointed(dir, "log-start-offset-checkpoint", "deleted 0"); ok && at == 77 {
-				return nil
-			}
+		if at, ok := w.checkpointed("log-start-offset-checkpoint", "deleted 0"); !ok || int64(at) != start {
+			return fmt.Errorf("the checkpoint says %d (%t)", at, ok)
 		}
-		return errors.New("no log dir's checkpoint tells of it")
+		return nil
 	})
+}
+
+// checkpointed is a line's offset in a checkpoint of any log dir.
+func (w *bothWays) checkpointed(file, partition string) (int, bool) {
+	for _, dir := range w.dirs {
+		if at, ok := checkpointed(dir, file, partition); ok {
+			return at, true
+		}
+	}
+	return 0, false
 }
 
 func (w *bothWays) delete(topic string) {

@@ -96,7 +96,7 @@ func dumpSame(t *testing.T, files, theirs, ours []string) {
 		t.Errorf("DumpLogSegments %v ended with %d and says:\n%s", theirs, run.Exit, strings.Join(complaints, ""))
 	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(soon(t), filepath.Join(peers.Root(), "bin", "barnabas"), slices.Concat([]string{"dump-log"}, ours, files)...)
+	cmd := exec.CommandContext(soon(t), peers.Binary(), slices.Concat([]string{"dump-log"}, ours, files)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("barnabas dump-log %v: %v\n%s", ours, err, errs.String())
