@@ -75,6 +75,9 @@
 //	   fsync of the directory
 //	   rename to the final names        some .swap; no old segment              the rest is renamed
 //	   cleaner-offset-checkpoint        old or new (rename)                     with the old one the pass is done again
+//	split of an overflowed segment, at  .cleaned, .swap from the last one on    all of them are removed; split again
+//	load: as compaction, but            backwards, each durable before the next
+//	   several segments of one          all .swap                               swapped in, as above
 //	close: cut, indexes, snapshot, R    all there, no clean-shutdown mark yet   scans from R; nothing is lost
 //	clean-shutdown mark (Manager)       complete                                nothing: opened without a scan
 //

@@ -55,6 +55,17 @@ type Recovery struct {
 // Open opens a replica's log: after a clean stop by looking at its files, after a crash by recovering it. Without a
 // directory it is an empty log, and the directory comes with the first append.
 func Open(o LogOptions) (*Log, Recovery, error) {
+	for {
+		l, did, err := open(&o)
+		var split *overflow
+		if !errors.As(err, &split) {
+			return l, did, err
+		}
+	}
+}
+
+// open is an Open that ends with an *overflow when it has split a segment, after which it is done again.
+func open(o *LogOptions) (*Log, Recovery, error) {
 	l := &Log{
 		fs: o.FS, clock: o.Clock, logger: o.Logger, files: o.Files, async: o.Async,
 		dir: o.Dir, topic: o.Topic, partition: o.Partition, lastMarker: -1,
@@ -67,10 +78,16 @@ func Open(o LogOptions) (*Log, Recovery, error) {
 	if o.TopicID != ([16]byte{}) {
 		l.topicID.Store(&o.TopicID)
 	}
-	ld := &loader{Log: l, o: &o, c: &o.Config}
+	ld := &loader{Log: l, o: o, c: &o.Config}
 	if err := ld.load(); err != nil {
+		split := (*overflow)(nil)
+		if errors.As(err, &split) {
+			if bad := ld.split(split.segment); bad != nil {
+				err = bad
+			}
+		}
 		d := (*DiskError)(nil)
-		if !errors.As(err, &d) {
+		if !errors.As(err, &d) && !errors.As(err, &split) {
 			err = l.fail("load", err)
 		}
 		l.shut()
@@ -136,6 +153,9 @@ func (ld *loader) load() error {
 		return ld.settleEnd()
 	}
 	ld.setList(list)
+	if err := ld.overflowing(list); err != nil {
+		return err
+	}
 	from := len(list)
 	switch {
 	case epochsLost:
@@ -277,6 +297,9 @@ func (ld *loader) trust() error {
 	}
 	s := list.active()
 	end, err := s.nextOffset()
+	if err == nil && end-1-s.base > math.MaxInt32 {
+		return ld.recover(len(list) - 1) // which finds that it has to be split
+	}
 	if errors.Is(err, errCut) || isCorrupt(err) {
 		// Not so clean after all.
 		ld.logger.Warn("log ends with what is no batch, recovering it", zap.Stringer("log", ld), zap.Error(err))

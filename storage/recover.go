@@ -203,10 +203,13 @@ func (s *segment) padding(at int64) (bool, error) {
 
 // admit says why a batch cannot stay.
 func (ld *loader) admit(s *segment, e entry, b []byte, end int64) error {
-	if e.last < end || e.magic == 2 && e.first < end || e.last-s.base > math.MaxInt32 {
+	if e.last < end || e.magic == 2 && e.first < end {
 		return corrupt(e.pos, "offsets %d to %d where %d is next in segment %d", e.first, e.last, end, s.base)
 	}
-	return checkCRC(e, b)
+	if err := checkCRC(e, b); err != nil || e.last-s.base <= math.MaxInt32 {
+		return err
+	}
+	return &overflow{s}
 }
 
 // recovered takes from a batch what the crash may have lost.
