@@ -1,27 +1,28 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"barnabas/protocol/record/codec"
 )
 
-// keptInflated is what a Filter holds on to between entries, in bytes.
-const keptInflated = 16 << 20
-
 // Filter reads and thins out entries of a log, of any magic, as compaction does. It keeps memory from one entry to the
 // next; the zero value is ready, for one goroutine. Entries must be such as Next cuts off; their checksums are not looked
-// at. What a broker takes from a producer can be filtered: no more than the same bound is inflated.
+// at. What a broker takes from a producer can be filtered: no more than the same bound is inflated. It takes some 8 MB at most,
+// and one of all filters maxThinned more, twice where it is compressed; see filter_large.go.
 type Filter struct {
-	inflated []byte
+	inflated []byte // at most wholeInflated
+	key      []byte
 	keep     []bool
 	builder  Builder
 }
 
 // Retention says what stays of an entry.
 type Retention struct {
-	// Keep is asked about each record, in order. In magic 0 and 1 the record's deltas and headers are empty.
+	// Keep is asked about each record, in order. In magic 0 and 1 the record's deltas and headers are empty. In a batch that
+	// inflates to much the headers are missing, and so is what is in a value that is not null. It must not use a filter.
 	Keep func(offset int64, r Record) bool
 	// KeepEmpty leaves of a batch of magic 2 without any record that stays its header, which holds the state of its
 	// producer.
@@ -45,19 +46,23 @@ func (b Batch) DeleteHorizon() (ms int64, ok bool) {
 }
 
 // Each calls do for every record of an entry with its offset, in order, and returns do's first error as it is. Damage is an
-// ErrCorrupt. In magic 0 and 1 the record's deltas and headers are empty. The record's slices are valid only until do
-// returns.
+// ErrCorrupt. What a record lacks is as with Retention.Keep; a key of more than maxThinned counts as null. The record's slices
+// are valid only until do returns, which must not use a filter.
 func (f *Filter) Each(entry []byte, do func(offset int64, r Record) error) error {
 	if entry[offMagic] == magicV2 {
 		b := Batch(entry)
-		records, err := f.records(b)
-		if err != nil {
-			return err
-		}
 		base := b.BaseOffset()
+		records, isLarge, err := f.records(b)
+		switch {
+		case err != nil:
+			return err
+		case isLarge:
+			return f.eachLarge(b, func(r large) error { return do(base+int64(r.OffsetDelta), r.Record) })
+		}
 		return eachRecord(records, b.Count(), func(r Record) error { return do(base+int64(r.OffsetDelta), r) })
 	}
-	list, err := f.messages(message(entry))
+	list, buf, err := f.messages(message(entry))
+	defer buf.giveBack()
 	if err != nil {
 		return err
 	}
@@ -82,34 +87,27 @@ func (f *Filter) Append(dst, entry []byte, r Retention) ([]byte, Filtered, error
 	return f.message(dst, message(entry), r)
 }
 
-// inflate is the uncompressed form of a payload, valid until the next call.
-func (f *Filter) inflate(payload []byte, t codec.Type, magic int8) ([]byte, error) {
-	if t == codec.None {
-		return payload, nil
+// records is the uncompressed form of a batch's payload, valid until the next call; isLarge says that there is none, as it is to
+// be read piece by piece.
+func (f *Filter) records(b Batch) (records []byte, isLarge bool, err error) {
+	t := codec.Type(b.Codec())
+	switch {
+	case b.Count() == 0:
+		return nil, false, nil // a batch that was emptied before
+	case t == codec.None:
+		return b.Payload(), false, nil
 	}
-	if cap(f.inflated) > keptInflated {
-		f.inflated = nil
+	if f.inflated, err = codec.Decompress(f.inflated[:0], b.Payload(), t, magicV2, wholeInflated); errors.Is(err, codec.ErrTooLarge) {
+		return nil, true, nil
 	}
-	var err error
-	if f.inflated, err = codec.Decompress(f.inflated[:0], payload, t, magic, maxInflated); err != nil {
-		return nil, inflation(err)
-	}
-	return f.inflated, nil
-}
-
-func (f *Filter) records(b Batch) ([]byte, error) {
-	if b.Count() == 0 {
-		return nil, nil // a batch that was emptied before
-	}
-	records, err := f.inflate(b.Payload(), codec.Type(b.Codec()), magicV2)
 	if err != nil {
-		return nil, fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
+		return nil, false, fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), inflation(err))
 	}
-	return records, nil
+	return f.inflated, false, nil
 }
 
 func (f *Filter) batch(dst []byte, b Batch, to Retention) ([]byte, Filtered, error) {
-	records, err := f.records(b)
+	records, isLarge, err := f.records(b)
 	if err != nil {
 		return dst, Filtered{}, err
 	}
@@ -117,7 +115,7 @@ func (f *Filter) batch(dst []byte, b Batch, to Retention) ([]byte, Filtered, err
 	var n Filtered
 	tombstone := false
 	base := b.BaseOffset()
-	if err := eachRecord(records, b.Count(), func(r Record) error {
+	ask := func(r Record) error {
 		stays := to.Keep(base+int64(r.OffsetDelta), r)
 		f.keep = append(f.keep, stays)
 		n.Read++
@@ -126,7 +124,26 @@ func (f *Filter) batch(dst []byte, b Batch, to Retention) ([]byte, Filtered, err
 			tombstone = tombstone || r.Value == nil
 		}
 		return nil
-	}); err != nil {
+	}
+	bytes := 0 // of a large one's records that stay, and then some
+	if isLarge {
+		err = f.eachLarge(b, func(r large) error {
+			if r.unknown {
+				f.keep = append(f.keep, true)
+				n.Read, n.Kept = n.Read+1, n.Kept+1
+				tombstone = tombstone || r.Value == nil
+			} else if err := ask(r.Record); err != nil {
+				return err
+			}
+			if f.keep[len(f.keep)-1] {
+				bytes += int(r.bytes) + 5 + 10 // a longer length, a longer time
+			}
+			return nil
+		})
+	} else {
+		err = eachRecord(records, b.Count(), ask)
+	}
+	if err != nil {
 		return dst, n, fmt.Errorf("batch at offset %d: %w", base, err)
 	}
 	horizon, decided := b.DeleteHorizon()
@@ -138,19 +155,30 @@ func (f *Filter) batch(dst []byte, b Batch, to Retention) ([]byte, Filtered, err
 		return dst, n, nil
 	case n.Kept == n.Read && !decide:
 		return append(dst, b...), n, nil
+	case bytes > maxThinned:
+		n.Kept = n.Read
+		return append(dst, b...), n, nil
 	case decide:
 		horizon, decided = to.Horizon, true
 	}
-	next, err := f.rebuild(b, records, horizon, decided)
+	next, err := f.rebuild(b, func(add func(ts int64) (delta int64)) error {
+		if isLarge {
+			return f.copyLarge(b, bytes, add)
+		}
+		return f.copy(b, records, add)
+	}, horizon, decided)
+	if isLarge {
+		f.builder.buf, f.key = nil, nil // not kept
+	}
 	if err != nil {
 		return dst, n, fmt.Errorf("batch at offset %d: %w", base, err)
 	}
 	return append(dst, next...), n, nil
 }
 
-// rebuild makes the batch anew from the records that stay. Where there is a delete horizon it takes the place of the base
-// timestamp.
-func (f *Filter) rebuild(b Batch, records []byte, horizon int64, decided bool) (Batch, error) {
+// rebuild makes the batch anew from the records that stay, which copy puts into the builder. Where there is a delete horizon it
+// takes the place of the base timestamp.
+func (f *Filter) rebuild(b Batch, copy func(add func(ts int64) (delta int64)) error, horizon int64, decided bool) (Batch, error) {
 	n := &f.builder
 	n.Reset(BatchSpec{
 		BaseOffset: b.BaseOffset(), LeaderEpoch: b.LeaderEpoch(), Codec: codec.Type(b.Codec()),
@@ -158,12 +186,7 @@ func (f *Filter) rebuild(b Batch, records []byte, horizon int64, decided bool) (
 		Transactional: b.IsTransactional(), Control: b.IsControl(),
 		LogAppendTime: b.IsLogAppendTime(), MaxTimestamp: b.MaxTimestamp(),
 	})
-	i := -1
-	if err := eachRecord(records, b.Count(), func(r Record) error {
-		if i++; !f.keep[i] {
-			return nil
-		}
-		ts := b.Timestamp(r)
+	if err := copy(func(ts int64) int64 {
 		switch {
 		case n.count > 0:
 		case decided:
@@ -173,9 +196,7 @@ func (f *Filter) rebuild(b Batch, records []byte, horizon int64, decided bool) (
 		}
 		n.count++
 		n.max = max(n.max, ts)
-		r.TimestampDelta = ts - n.base
-		n.buf = r.appendTo(n.buf)
-		return nil
+		return ts - n.base
 	}); err != nil {
 		return nil, err
 	}
@@ -187,6 +208,18 @@ func (f *Filter) rebuild(b Batch, records []byte, horizon int64, decided bool) (
 		next.Seal()
 	}
 	return next, err
+}
+
+// copy puts those records into the builder that stay.
+func (f *Filter) copy(b Batch, records []byte, add func(ts int64) (delta int64)) error {
+	i := -1
+	return eachRecord(records, b.Count(), func(r Record) error {
+		if i++; f.keep[i] {
+			r.TimestampDelta = add(b.Timestamp(r))
+			f.builder.buf = r.appendTo(f.builder.buf)
+		}
+		return nil
+	})
 }
 
 // appendEmptied adds the header of a batch whose records are all gone.
@@ -206,31 +239,31 @@ func appendEmptied(dst []byte, b Batch) []byte {
 	return dst
 }
 
-// messages are those of an entry of magic 0 or 1: itself, or what it wraps.
-func (f *Filter) messages(m message) ([]inner, error) {
+// messages are those of an entry of magic 0 or 1: itself, or what it wraps. They lie in buf, to be given back.
+func (f *Filter) messages(m message) (list []inner, buf *buffer, err error) {
+	buf = borrow()
 	if m.codec() == codec.None {
-		return []inner{plain(m)}, nil
+		return []inner{plain(m)}, buf, nil
 	}
 	_, packed, ok := m.parts()
 	if !ok || packed == nil {
-		return nil, corrupt("compressed message at offset %d", m.offset())
+		return nil, buf, corrupt("compressed message at offset %d", m.offset())
 	}
-	value, err := f.inflate(packed, m.codec(), m.magic())
-	if err != nil {
-		return nil, fmt.Errorf("message at offset %d: %w", m.offset(), err)
+	if err := buf.inflate(packed, m.codec(), m.magic(), maxInflated); err != nil {
+		return nil, buf, fmt.Errorf("message at offset %d: %w", m.offset(), inflation(err))
 	}
-	list, err := unwrap(m, value)
-	if err != nil {
-		return nil, &damage{text: fmt.Sprintf("compressed message at offset %d", m.offset()), cause: err}
+	if list, err = unwrap(m, buf.b); err != nil {
+		return nil, buf, &damage{text: fmt.Sprintf("compressed message at offset %d", m.offset()), cause: err}
 	}
 	if slices.ContainsFunc(list, func(in inner) bool { return in.codec() != codec.None }) {
-		return nil, corrupt("a compressed message inside the compressed message at offset %d", m.offset())
+		return nil, buf, corrupt("a compressed message inside the compressed message at offset %d", m.offset())
 	}
-	return list, nil
+	return list, buf, nil
 }
 
 func (f *Filter) message(dst []byte, m message, to Retention) ([]byte, Filtered, error) {
-	list, err := f.messages(m)
+	list, buf, err := f.messages(m)
+	defer buf.giveBack()
 	if err != nil {
 		return dst, Filtered{}, err
 	}

@@ -181,7 +181,8 @@ func TestFilterMessages(t *testing.T) {
 			rt.Fatalf("left is %v", plain(m))
 		}
 		// The timestamps too, by the reader that fetches use.
-		messages, err := f.messages(m)
+		messages, buf, err := f.messages(m)
+		defer buf.giveBack()
 		if err != nil || len(messages) != len(stay) {
 			rt.Fatalf("%d messages, want %d: %v", len(messages), len(stay), err)
 		}
@@ -203,7 +204,8 @@ func TestFilterMendsMixedMagic(t *testing.T) {
 	if err != nil || n.Kept != 2 {
 		t.Fatal(n, err)
 	}
-	list, err := f.messages(message(out))
+	list, buf, err := f.messages(message(out))
+	defer buf.giveBack()
 	if err != nil || len(list) != 2 || list[0].magic() != 1 || list[1].magic() != 1 || list[0].offset+1 != list[1].offset || list[1].offset != 9 {
 		t.Fatalf("%v %v", list, err)
 	}
