@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -67,6 +68,11 @@ func overflow(out []byte, n int) []byte {
 	return out
 }
 
+const (
+	downOverhead = 40 // how much larger a record is at most as a message, bytes
+	leastRecord  = 7  // bytes of a record without key, value and headers
+)
+
 // downEntry appends an entry, converted; nothing if there is no equivalent.
 func downEntry(out, entry []byte, magic int8, from int64) ([]byte, error) {
 	if entry[offMagic] != magicV2 {
@@ -80,9 +86,24 @@ func downEntry(out, entry []byte, magic int8, from int64) ([]byte, error) {
 	case t == codec.Zstd:
 		return out, kerr.UnsupportedCompressionType
 	}
+	if b.Count() == 0 {
+		return out, nil // a batch that the cleaner emptied
+	}
+	records := b.Payload()
+	if t != codec.None {
+		buf := borrow()
+		defer buf.giveBack() // behind d.close: another heavy batch must not begin while this one's messages are there
+		if err := buf.inflate(records, t, magicV2, maxRebuilt); err != nil {
+			return out, fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), inflation(err))
+		}
+		records = buf.b
+	}
 	d := newDowner(out, magic, t, b.IsLogAppendTime(), b.MaxTimestamp())
 	defer d.close()
-	err := b.Each(maxRebuilt, func(r Record) error {
+	if len(records) > wholeInflated && t != codec.None {
+		d.inner.b = make([]byte, 0, len(records)+min(int(b.Count()), len(records)/leastRecord)*downOverhead)
+	}
+	err := eachRecord(records, b.Count(), func(r Record) error {
 		if at := b.BaseOffset() + int64(r.OffsetDelta); t != codec.None || at >= from {
 			d.add(at, b.Timestamp(r), r.Key, r.Value)
 		}
@@ -156,6 +177,7 @@ func newDowner(out []byte, magic int8, t codec.Type, logAppendTime bool, ts int6
 func (d *downer) close() {
 	if d.inner != nil {
 		d.inner.giveBack()
+		d.inner = nil
 	}
 }
 

@@ -29,15 +29,18 @@ func lighten(took int) {
 	heavy.Unlock()
 }
 
-// inflate is codec.Decompress into the buffer, which is heavy until it is given back where that takes much. Room for that is
-// made once, when it is known how much it takes.
+// inflate is codec.Decompress into the buffer, which is heavy until it is given back where that takes much; it may be used again
+// meanwhile. Room for that is made once, when it is known how much it takes.
 func (b *buffer) inflate(src []byte, t codec.Type, magic int8, limit int) (err error) {
 	b.b, err = codec.Decompress(b.b[:0], src, t, magic, min(limit, wholeInflated))
 	if limit <= wholeInflated || !errors.Is(err, codec.ErrTooLarge) {
 		return err
 	}
-	heavy.Lock()
-	b.heavy = true
+	b.b = nil // those who wait must not hold what they have tried with: there may be a thousand of them
+	if !b.heavy {
+		heavy.Lock()
+		b.heavy = true
+	}
 	size, bad := int64(0), error(nil)
 	if err := streamed(src, t, magic, func(r io.Reader) error {
 		size, bad = io.Copy(io.Discard, &capped{r, limit + 1})
@@ -46,7 +49,6 @@ func (b *buffer) inflate(src []byte, t codec.Type, magic int8, limit int) (err e
 		return err
 	}
 	if size > int64(limit) {
-		b.b = b.b[:0]
 		return codec.ErrTooLarge
 	}
 	b.b = make([]byte, size)

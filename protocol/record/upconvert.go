@@ -51,6 +51,7 @@ func checkMessage(m message, r *Rules) error {
 // convertSet judges a message set of magic 0 or 1, which checkSet has passed, and makes one batch of it.
 func convertSet(records []byte, source codec.Type, rules Rules) (Valid, error) {
 	n := converter{rebuilder: newRebuilder(&rules, rules.Target, rules.Level)}
+	defer n.close()
 	if rules.KeepCodec {
 		n.spec.Codec, n.spec.Level = source, 0
 	}
@@ -93,8 +94,17 @@ func convertSet(records []byte, source codec.Type, rules Rules) (Valid, error) {
 // converter makes a batch of messages.
 type converter struct {
 	rebuilder
+	inflated *buffer // of the entries that are compressed, nil without any
 	asItGoes bool
 	deferred error // what was wrong with building, where that is told after everything has been judged
+}
+
+// close lets go of what was inflated and built. Only then may another heavy batch begin.
+func (n *converter) close() {
+	n.rebuilder = rebuilder{}
+	if n.inflated != nil {
+		n.inflated.giveBack()
+	}
 }
 
 // addMessage builds; nothing more once that has failed.
@@ -130,8 +140,10 @@ func (n *converter) addEntry(m message) error {
 	case packed == nil:
 		return reject(kerr.InvalidRecord, "a compressed message without a value")
 	}
-	buf := borrow()
-	defer buf.giveBack()
+	if n.inflated == nil {
+		n.inflated = borrow()
+	}
+	buf := n.inflated
 	bad := buf.inflate(packed, m.codec(), m.magic(), maxRebuilt)
 	if errors.Is(bad, codec.ErrTooLarge) {
 		return reject(kerr.MessageTooLarge, "inflates to more than %d bytes", maxRebuilt)
