@@ -73,6 +73,9 @@ func (g *group) expired(now, retention int64) []TopicPartition {
 
 // topicsGone erases the offsets of deleted partitions.
 func (m *machine) topicsGone(gone map[TopicPartition]bool) {
+	for tp := range gone {
+		delete(m.topics, tp.Topic)
+	}
 	lost := map[string][]TopicPartition{}
 	for id, g := range m.groups {
 		tps := withOffset(g.offsets, gone)

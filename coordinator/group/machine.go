@@ -19,6 +19,7 @@ type machine struct {
 	// open are the groups that a producer's open transaction has committed offsets for, by producer id.
 	open map[int64]map[string]*group
 
+	topics     map[string]string // names of topics that offsets are of, each by itself; those of deleted topics are let go
 	loaded     bool
 	sweepTimer *runtime.Timer
 	skipped    map[int16]int // records of later protocols, by key version
@@ -27,7 +28,7 @@ type machine struct {
 
 func newMachine(o *Options, host *runtime.Scope) *machine {
 	return &machine{o: o, host: host, log: o.Logger, groups: map[string]*group{}, open: map[int64]map[string]*group{},
-		skipped: map[int16]int{}}
+		topics: map[string]string{}, skipped: map[int16]int{}}
 }
 
 func (m *machine) now() int64 { return m.host.Now().UnixMilli() }
@@ -122,13 +123,27 @@ func (m *machine) replayOffset(e runtime.Entry) error {
 	if err != nil {
 		return err
 	}
-	g := m.create(id)
+	g := m.groups[id]
+	if g == nil {
+		g = m.create(strings.Clone(id))
+	}
+	tp.Topic = m.topic(tp.Topic)
 	if e.Transactional {
 		m.openTxn(e.ProducerID, g)[tp] = c
 		return nil
 	}
 	g.offsets[tp] = c
 	return nil
+}
+
+// topic is the name that offsets of a topic are kept under, the same string for all of them.
+func (m *machine) topic(name string) string {
+	kept, ok := m.topics[name]
+	if !ok {
+		kept = strings.Clone(name)
+		m.topics[kept] = kept
+	}
+	return kept
 }
 
 func (m *machine) replayOffsetGone(g *group, tp TopicPartition, e runtime.Entry) {

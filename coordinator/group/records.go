@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -68,6 +69,7 @@ func OfKey(key []byte) (group string, ok bool) {
 	case err != nil:
 	case version >= 0 && version <= lastOffsetKey:
 		group, _, err = readOffsetKey(key)
+		group = strings.Clone(group)
 	case version == groupKeyOf:
 		group, err = readGroupKey(key)
 	case ofConsumerGroup(version):
@@ -86,9 +88,11 @@ func versionOf(b []byte) (int16, error) {
 	return int16(binary.BigEndian.Uint16(b)), nil
 }
 
+// readOffsetKey gives names that lie in the key's own bytes, which are the log's: what is kept of them is cloned. Most of a partition's
+// records are commits of what is known already.
 func readOffsetKey(b []byte) (group string, tp TopicPartition, err error) {
 	var k kmsg.OffsetCommitKey
-	if err := k.ReadFrom(b); err != nil {
+	if err := k.UnsafeReadFrom(b); err != nil {
 		return "", tp, fmt.Errorf("key of an offset: %w", err)
 	}
 	return k.Group, TopicPartition{k.Topic, k.Partition}, nil
