@@ -158,6 +158,12 @@ func (w *bothWays) useModernGroups() {
 	if at, ok := o.Lookup("rolled", 0); w.modern.idle != nil && (!ok || at.At != w.modern.at) {
 		w.t.Errorf("round %d: %s has committed %d, want %d", w.round, sharedModern, at.At, w.modern.at)
 	}
+	if w.modern.idle != nil { // a classic member was the last there
+		groups, err := admin(w.t, w.addr).DescribeGroups(soon(w.t), sharedModern)
+		if g := groups[sharedModern]; err != nil || g.Err != nil || g.State != "Empty" || g.ProtocolType != "consumer" {
+			w.t.Errorf("round %d: as a classic group %s is %+v (%v)", w.round, sharedModern, g, err)
+		}
+	}
 	// Some members leave, and some are there when the broker ends.
 	m := w.join(sharedModern, "shared", []string{"rolled"}, nil)
 	m.commit(next)

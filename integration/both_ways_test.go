@@ -234,6 +234,11 @@ func (w *bothWays) turn(kind peers.Kind, after ending) {
 	}
 }
 
+// ofKafkaAlone are errors that are not barnabas's: 3.9 does not know that groups have settings, and where retention begins before the
+// cleaner has started, it gives the cleaner back at its end what it has not taken at its begin.
+var ofKafkaAlone = regexp.MustCompile(`.*\] ERROR error processing change notification {"version":2,"entity_path":"groups/.*\n` +
+	`|.*\] ERROR Uncaught exception in scheduled task 'kafka-log-retention'.*\n.*IllegalStateException: Compaction for partition \S+ cannot be resumed since it is not paused.*\n`)
+
 // recovered looks at what a start says that it has read again.
 func (w *bothWays) recovered(log string, after ending) {
 	w.t.Helper()
@@ -248,10 +253,8 @@ func (w *bothWays) recovered(log string, after ending) {
 		for _, m := range regexp.MustCompile(`.*(?:[Cc]orrupt|orphaned|Could not find|invalid offset|Deleting all segments|as part of log recovery|Error occurred|Error loading|stray).*`).FindAllString(log, -1) {
 			w.t.Errorf("round %d: Kafka complains: %s", w.round, m)
 		}
-		for _, m := range regexp.MustCompile(`.*\] ERROR .*`).FindAllString(log, -1) {
-			if !strings.Contains(m, `error processing change notification {"version":2,"entity_path":"groups/`) {
-				w.t.Errorf("round %d: Kafka complains: %s", w.round, m)
-			}
+		for _, m := range regexp.MustCompile(`.*\] ERROR .*\n.*`).FindAllString(ofKafkaAlone.ReplaceAllString(log, ""), -1) {
+			w.t.Errorf("round %d: Kafka complains: %s", w.round, m)
 		}
 		if w.modern.idle != nil && !(strings.Contains(log, "Unknown message key with version 5") && strings.Contains(log, `"entity_path":"groups/`+idleModern)) {
 			w.t.Errorf("round %d: Kafka does not tell that it passes over groups of the consumer protocol and their settings", w.round)
