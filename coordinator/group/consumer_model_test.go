@@ -55,14 +55,12 @@ const (
 
 // realm is the clients' side.
 type realm struct {
-	*stage
+	*trial
 	clients []*subscriber
 	commits int64
 	acked   map[TopicPartition]int64
 	epochs  map[string]int32 // the highest that a member id was told
 	names   int              // member ids that clients have made up
-	problem error
-	polls   []func() bool
 }
 
 // subscriber is one client. It has one request under way at most.
@@ -90,7 +88,7 @@ type subscriber struct {
 func newRealm(policy Migration) *realm {
 	o := Defaults()
 	o.InitialDelay, o.Consumer.Migration = 0, policy
-	w := &realm{stage: newStage(o), acked: map[TopicPartition]int64{}, epochs: map[string]int32{}}
+	w := &realm{trial: &trial{stage: newStage(o)}, acked: map[TopicPartition]int64{}, epochs: map[string]int32{}}
 	w.image = pictured(topicOf("a", cluster.TopicID{15: 1}, 3), topicOf("b", cluster.TopicID{15: 2}, 2))
 	w.topics = 2
 	for i := range 5 {
@@ -124,12 +122,6 @@ func (c *subscriber) alive(now time.Time) bool {
 	return now.Sub(c.heard) < realmRevocation && (c.pending.IsZero() || now.Sub(c.pending) < realmRevocation)
 }
 
-func (w *realm) fail(format string, args ...any) {
-	if w.problem == nil {
-		w.problem = fmt.Errorf(format, args...)
-	}
-}
-
 func (w *realm) run(schedule []action) error {
 	defer func() { w.c.Close() }()
 	for _, a := range schedule {
@@ -150,15 +142,12 @@ func (w *realm) run(schedule []action) error {
 }
 
 func (w *realm) mend() {
-	w.log.Fail(nil)
-	w.log.Commit()
-	w.advance(3 * time.Second)
+	w.allWell()
 	w.look()
 }
 
 func (w *realm) look() {
-	synctest.Wait()
-	w.polls = slices.DeleteFunc(w.polls, func(poll func() bool) bool { return poll() })
+	w.hear()
 	owner := map[TopicPartition]string{}
 	for _, c := range w.clients {
 		if !c.alive(w.clk.Now()) {
@@ -192,6 +181,9 @@ func sent[R any](w *realm, c *subscriber, p *runtime.Promise[R], done func(at ti
 }
 
 func (w *realm) act(c *subscriber, what string) {
+	if w.trouble(what) {
+		return
+	}
 	switch what {
 	case "tick":
 		w.advance(time.Second)
@@ -202,15 +194,6 @@ func (w *realm) act(c *subscriber, what string) {
 			w.comparesWithLog()
 		}
 		w.replay()
-	case "fail":
-		w.log.Fail(kerr.KafkaStorageError)
-	case "mend":
-		w.log.Fail(nil)
-		w.advance(time.Second)
-	case "hold":
-		w.log.Hold()
-	case "release":
-		w.log.Commit()
 	case "grow":
 		t := w.image.Topics["a"]
 		w.image = w.image.Clone()

@@ -106,6 +106,49 @@ func complete(r *kbin.Reader, what string) error {
 	return nil
 }
 
+func appendStrings(dst []byte, list []string) []byte {
+	dst = kbin.AppendCompactArrayLen(dst, len(list))
+	for _, s := range list {
+		dst = kbin.AppendCompactString(dst, s)
+	}
+	return dst
+}
+
+func readStrings(r *kbin.Reader) []string {
+	list := []string{}
+	for n := r.CompactArrayLen(); n > 0 && r.Ok(); n-- {
+		list = append(list, r.CompactString())
+	}
+	return list
+}
+
+// appendPartitions writes partitions, in order, by their topics; tags gives the tagged fields of a topic's.
+func appendPartitions(dst []byte, sorted []assign.Partition, tags func(ofTopic []assign.Partition) []tag) []byte {
+	topics := byTopic(sorted)
+	dst = kbin.AppendCompactArrayLen(dst, len(topics))
+	for _, ps := range topics {
+		dst = kbin.AppendUuid(dst, ps[0].Topic)
+		dst = kbin.AppendCompactArrayLen(dst, len(ps))
+		for _, p := range ps {
+			dst = kbin.AppendInt32(dst, p.ID)
+		}
+		dst = appendTags(dst, tags(ps)...)
+	}
+	return dst
+}
+
+// readPartitions gives the partitions of each topic with its tagged field 0.
+func readPartitions(r *kbin.Reader, each func(ofTopic []assign.Partition, first []byte)) {
+	for n := r.CompactArrayLen(); n > 0 && r.Ok(); n-- {
+		topic := r.Uuid()
+		var ps []assign.Partition
+		for k := r.CompactArrayLen(); k > 0 && r.Ok(); k-- {
+			ps = append(ps, assign.Partition{Topic: topic, ID: r.Int32()})
+		}
+		each(ps, readTags(r))
+	}
+}
+
 func epochRecord(group string, epoch int32, hash int64) runtime.Record {
 	v := kbin.AppendInt32([]byte{0, 0}, epoch)
 	return runtime.Record{Key: consumerKey(consumerGroupKeyOf, group), Value: appendTaggedInt64(v, hash)}
@@ -145,10 +188,7 @@ func memberRecord(group string, mb *consumerMember) runtime.Record {
 	v = kbin.AppendCompactNullableString(v, mb.rack)
 	v = kbin.AppendCompactString(v, mb.client.ID)
 	v = kbin.AppendCompactString(v, mb.client.Host)
-	v = kbin.AppendCompactArrayLen(v, len(mb.topics))
-	for _, t := range mb.topics {
-		v = kbin.AppendCompactString(v, t)
-	}
+	v = appendStrings(v, mb.topics)
 	v = kbin.AppendCompactString(v, mb.regex)
 	v = kbin.AppendInt32(v, mb.rebalanceTimeout)
 	v = kbin.AppendCompactNullableString(v, mb.assignor)
@@ -180,11 +220,7 @@ func readMember(b []byte, mb *consumerMember) error {
 	}
 	mb.instance, mb.rack = r.CompactNullableString(), r.CompactNullableString()
 	mb.client = Client{r.CompactString(), r.CompactString()}
-	mb.topics = nil
-	for n := r.CompactArrayLen(); n > 0 && r.Ok(); n-- {
-		mb.topics = append(mb.topics, r.CompactString())
-	}
-	mb.topics = sortedTopics(mb.topics)
+	mb.topics = sortedTopics(readStrings(r))
 	mb.regex = ""
 	if regex := r.CompactNullableString(); regex != nil {
 		mb.regex = *regex
@@ -222,17 +258,7 @@ func readClassicHalf(b []byte) (*classicHalf, error) {
 }
 
 func targetRecord(group, member string, s assign.Set) runtime.Record {
-	v := []byte{0, 0}
-	topics := byTopic(s.Sorted())
-	v = kbin.AppendCompactArrayLen(v, len(topics))
-	for _, ps := range topics {
-		v = kbin.AppendUuid(v, ps[0].Topic)
-		v = kbin.AppendCompactArrayLen(v, len(ps))
-		for _, p := range ps {
-			v = kbin.AppendInt32(v, p.ID)
-		}
-		v = appendTags(v)
-	}
+	v := appendPartitions([]byte{0, 0}, s.Sorted(), func([]assign.Partition) []tag { return nil })
 	return runtime.Record{Key: consumerKey(targetMemberKeyOf, group, member), Value: appendTags(v)}
 }
 
@@ -253,13 +279,11 @@ func readTarget(b []byte) (assign.Set, error) {
 		return nil, err
 	}
 	s := assign.Set{}
-	for n := r.CompactArrayLen(); n > 0 && r.Ok(); n-- {
-		topic := r.Uuid()
-		for k := r.CompactArrayLen(); k > 0 && r.Ok(); k-- {
-			s[assign.Partition{Topic: topic, ID: r.Int32()}] = struct{}{}
+	readPartitions(r, func(ofTopic []assign.Partition, _ []byte) {
+		for _, p := range ofTopic {
+			s[p] = struct{}{}
 		}
-		readTags(r)
-	}
+	})
 	readTags(r)
 	return s, complete(r, "target of a member")
 }
@@ -275,19 +299,13 @@ func currentRecord(group string, mb *consumerMember) runtime.Record {
 
 // append writes the epochs in which the partitions were got into a tagged field, as brokers have since 4.3.
 func (h holding) append(v []byte) []byte {
-	topics := byTopic(h.sorted())
-	v = kbin.AppendCompactArrayLen(v, len(topics))
-	for _, ps := range topics {
-		v = kbin.AppendUuid(v, ps[0].Topic)
-		v = kbin.AppendCompactArrayLen(v, len(ps))
-		epochs := kbin.AppendCompactArrayLen(nil, len(ps))
-		for _, p := range ps {
-			v = kbin.AppendInt32(v, p.ID)
+	return appendPartitions(v, h.sorted(), func(ofTopic []assign.Partition) []tag {
+		epochs := kbin.AppendCompactArrayLen(nil, len(ofTopic))
+		for _, p := range ofTopic {
 			epochs = kbin.AppendInt32(epochs, h[p])
 		}
-		v = appendTags(v, tag{0, epochs})
-	}
-	return v
+		return []tag{{0, epochs}}
+	})
 }
 
 // readCurrent reads what a member has into a member that has the rest already.
@@ -311,32 +329,22 @@ func readCurrent(b []byte, mb *consumerMember) error {
 // readHolding takes partitions without epochs of their own, of brokers before 4.3, for got in the member's.
 func readHolding(r *kbin.Reader, epoch int32) holding {
 	h := holding{}
-	for n := r.CompactArrayLen(); n > 0 && r.Ok(); n-- {
-		topic := r.Uuid()
-		var ids []int32
-		for k := r.CompactArrayLen(); k > 0 && r.Ok(); k-- {
-			ids = append(ids, r.Int32())
-		}
-		e := kbin.Reader{Src: readTags(r)}
-		known := int(e.CompactArrayLen()) == len(ids)
-		for _, id := range ids {
-			since := max(epoch, 0)
-			if known {
-				since = e.Int32()
+	readPartitions(r, func(ofTopic []assign.Partition, first []byte) {
+		e := kbin.Reader{Src: first}
+		known := int(e.CompactArrayLen()) == len(ofTopic)
+		for _, p := range ofTopic {
+			if h[p] = max(epoch, 0); known {
+				h[p] = e.Int32()
 			}
-			h[assign.Partition{Topic: topic, ID: id}] = since
 		}
-	}
+	})
 	return h
 }
 
 // regexRecord has the time (ms since 1970) of the search. The version is that of the metadata that were searched, by which Kafka
 // knows whether to search anew; 0 makes it do so.
 func regexRecord(group, regex string, topics []string, at int64) runtime.Record {
-	v := kbin.AppendCompactArrayLen([]byte{0, 0}, len(topics))
-	for _, t := range topics {
-		v = kbin.AppendCompactString(v, t)
-	}
+	v := appendStrings([]byte{0, 0}, topics)
 	v = kbin.AppendInt64(v, 0)
 	v = kbin.AppendInt64(v, at)
 	return runtime.Record{Key: consumerKey(regexKeyOf, group, regex), Value: appendTags(v)}
@@ -347,10 +355,7 @@ func readRegex(b []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	topics := []string{}
-	for n := r.CompactArrayLen(); n > 0 && r.Ok(); n-- {
-		topics = append(topics, r.CompactString())
-	}
+	topics := readStrings(r)
 	r.Int64()
 	r.Int64()
 	readTags(r)

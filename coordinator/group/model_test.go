@@ -40,23 +40,14 @@ func TestRandomSchedules(t *testing.T) {
 	})
 }
 
-type action struct {
-	who  int
-	what string
-}
-
-func (a action) String() string { return fmt.Sprintf("%d:%s", a.who, a.what) }
-
 // world is the clients' side: what they were told.
 type world struct {
-	*stage
+	*trial
 	clients []*client
 	gens    map[int32]*generation
 	plans   map[int32]map[string]bool // by generation, the ids that a leader has assigned something to
 	commits int64
 	acked   map[TopicPartition]int64 // the highest that was acknowledged
-	problem error
-	polls   []func() bool // true when the answer was there
 }
 
 type client struct {
@@ -78,7 +69,7 @@ type generation struct {
 func newWorld() *world {
 	o := Defaults()
 	o.InitialDelay = 500
-	w := &world{stage: newStage(o), gens: map[int32]*generation{}, plans: map[int32]map[string]bool{}, acked: map[TopicPartition]int64{}}
+	w := &world{trial: &trial{stage: newStage(o)}, gens: map[int32]*generation{}, plans: map[int32]map[string]bool{}, acked: map[TopicPartition]int64{}}
 	for i := range 4 {
 		c := &client{name: fmt.Sprintf("c%d", i), gen: -1, state: "out"}
 		if i%2 == 1 {
@@ -93,33 +84,23 @@ func (w *world) run(schedule []action) error {
 	defer func() { w.c.Close() }()
 	for _, a := range schedule {
 		w.act(w.clients[a.who], a.what)
-		w.look()
+		w.hear()
 		if w.problem != nil {
 			return w.problem
 		}
 	}
-	w.log.Fail(nil)
-	w.log.Commit()
-	w.advance(3 * time.Second)
-	w.look()
+	w.allWell()
+	w.hear()
 	if err := w.comparesWithLog(); err != nil {
 		return err
 	}
 	return w.settle()
 }
 
-func (w *world) look() {
-	synctest.Wait()
-	w.polls = slices.DeleteFunc(w.polls, func(poll func() bool) bool { return poll() })
-}
-
-func (w *world) fail(format string, args ...any) {
-	if w.problem == nil {
-		w.problem = fmt.Errorf(format, args...)
-	}
-}
-
 func (w *world) act(c *client, what string) {
+	if w.trouble(what) {
+		return
+	}
 	switch what {
 	case "join":
 		w.join(c)
@@ -135,29 +116,18 @@ func (w *world) act(c *client, what string) {
 	case "forget": // the client restarts
 		c.member, c.state = "", "out"
 	case "wait":
-		w.look()
+		w.hear()
 	case "tick":
 		w.advance(time.Second)
 	case "long":
 		w.advance(7 * time.Second)
 	case "replay":
-		w.log.Fail(nil)
-		w.stage.log.Commit()
-		w.advance(2 * time.Second)
-		w.look()
+		w.allWell()
+		w.hear()
 		if err := w.comparesWithLog(); err != nil {
 			w.fail("%v", err)
 		}
 		w.replay()
-	case "fail":
-		w.log.Fail(kerr.KafkaStorageError)
-	case "mend":
-		w.log.Fail(nil)
-		w.advance(time.Second)
-	case "hold":
-		w.log.Hold()
-	case "release":
-		w.log.Commit()
 	}
 }
 
@@ -363,7 +333,7 @@ func (w *world) settle() error {
 		gen, stable := int32(-1), 0
 		for _, c := range w.clients {
 			w.heartbeat(c)
-			w.look()
+			w.hear()
 			switch c.state {
 			case "out":
 				w.join(c)
@@ -377,7 +347,7 @@ func (w *world) settle() error {
 					stable++
 				}
 			}
-			w.look()
+			w.hear()
 		}
 		if w.problem != nil {
 			return w.problem
@@ -386,7 +356,7 @@ func (w *world) settle() error {
 			return nil
 		}
 		w.advance(700 * time.Millisecond)
-		w.look()
+		w.hear()
 	}
 	var states []string
 	for _, c := range w.clients {
