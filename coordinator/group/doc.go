@@ -51,6 +51,8 @@
 //   - A group of the consumer protocol looks for changed topics when it is spoken to, by the identity of the cluster's image: no
 //     list of groups by topic has to be kept. Its regular expressions are resolved in the conversation, new ones at once.
 //   - Where Kafka picks from a hash map (who keeps an odd partition, the order of topics in a record) ids decide here.
+//   - The names in a replayed key of an offset lie in the log's buffer. They are cloned where a group or a topic is new, and a topic's
+//     name is in memory once for all offsets: most of what a load reads are commits of what it knows.
 //   - What other protocols keep in the same topic (share and streams groups) is skipped on replay with a warning. The records stay in
 //     the log.
 package group
