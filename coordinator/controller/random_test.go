@@ -110,7 +110,7 @@ func (e *env) rest() {
 	e.mu.Lock()
 	e.lose = false
 	e.mu.Unlock()
-	e.clock.Advance(2 * retryPause)
+	e.clock.Advance(longestPause)
 	e.settle()
 }
 
