@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,9 +24,9 @@ import (
 type hold func(t *testing.T, end bool)
 
 // more puts the rest of the load on a broker that is killed: topics that come and go, settings that change, a topic that retention
-// shortens, one that the log cleaner compacts.
+// shortens, one that the log cleaner compacts, groups that commit once.
 func (l *crashLoad) more(t *testing.T) []hold {
-	return []hold{l.topicsComeAndGo(t), l.settingsChange(t), l.retained(t), l.compacted(t)}
+	return []hold{l.topicsComeAndGo(t), l.settingsChange(t), l.retained(t), l.compacted(t), l.committedOnce(t)}
 }
 
 // insist does something until it is acknowledged, however often the broker is killed meanwhile.
@@ -316,10 +317,14 @@ func (l *crashLoad) retained(t *testing.T) hold {
 }
 
 // compacted is a topic whose last value of each key is what counts; every eleventh record deletes its key, and goes itself after a while.
+// Some keys are written once: what a pass loses of the others is soon written again.
 func (l *crashLoad) compacted(t *testing.T) hold {
 	s := l.stream(t, "compacted", func(n int) *kgo.Record {
 		r := padded(n, 50, 100)
-		if n%11 == 0 {
+		switch {
+		case n%40 == 1:
+			r.Key = fmt.Appendf(nil, "once-%d", n)
+		case n%11 == 0:
 			r.Value = nil
 		}
 		return r
@@ -358,5 +363,46 @@ func (l *crashLoad) compacted(t *testing.T) hold {
 			t.Errorf("%s has %d of %d records: nothing was compacted", s.topic, len(records), stop)
 		}
 		t.Logf("%s: %d records acknowledged, %d of %d are left; %d of %d keys are deleted", s.topic, len(s.acked), len(records), stop, deleted, len(want))
+	}
+}
+
+// committedOnce are groups that commit once, so that cleaning must keep their records.
+func (l *crashLoad) committedOnce(t *testing.T) hold {
+	var mu sync.Mutex // guards acked
+	acked := map[string]int64{}
+	adm := admin(t, l.addr)
+	l.writers.Go(func() {
+		for n := int64(1); l.writing.Err() == nil; n++ {
+			group := fmt.Sprintf("once-%d", n)
+			var o kadm.Offsets
+			o.AddOffset(l.topic, 0, n, -1)
+			if !l.insist(t, "commit of "+group, func(ctx context.Context) error { return adm.CommitAllOffsets(ctx, group, o) }) {
+				return
+			}
+			mu.Lock()
+			acked[group] = n
+			mu.Unlock()
+			select {
+			case <-time.After(50 * time.Millisecond): // every group is asked for in the end
+			case <-l.writing.Done():
+			}
+		}
+	})
+	watch := admin(t, l.addr)
+	return func(t *testing.T, end bool) {
+		if !end {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for group, offsets := range watch.FetchManyOffsets(soon(t), slices.Collect(maps.Keys(acked))...) {
+			if offsets.Err != nil {
+				t.Fatalf("%s: %v", group, offsets.Err)
+			}
+			if o, _ := offsets.Fetched.Lookup(l.topic, 0); o.At != acked[group] {
+				t.Errorf("%s has committed %d, and not the acknowledged %d", group, o.At, acked[group])
+			}
+		}
+		t.Logf("%d groups have committed once", len(acked))
 	}
 }
