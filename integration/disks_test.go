@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"barnabas/integration/peers"
 
@@ -247,4 +249,132 @@ func TestTwoBrokersOnOneLogDir(t *testing.T) {
 		t.Errorf("exit code %d, it says\n%s", second.ExitCode(), log)
 	}
 	create(t, b.Addr, "goes-on", 1)
+}
+
+// fewDescriptors starts a broker that may have so many files and sockets open.
+func fewDescriptors(t *testing.T, b *peers.Broker, limit int) {
+	t.Helper()
+	cmd, err := b.Command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf(`ulimit -n %d; exec "$@"`, limit)
+	if b.Process, err = peers.Start("barnabas-0", b.Dir, exec.Command("sh", append([]string{"-c", script, "sh"}, cmd.Args...)...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Ready(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A crowd of connections takes all descriptors that the broker may have. What it cannot do then it refuses with KAFKA_STORAGE_ERROR; no
+// log dir goes offline, the log says what to raise, and when the connections go everything goes on. A restart has all that
+// was acknowledged.
+func TestFewDescriptors(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{64, 128, 256} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			const partitions = 60
+			b, err := peers.NewBroker(filepath.Join(folder(t), "broker"), peers.Options{Settings: map[string]string{
+				"log.segment.bytes": "2000", "log.cleanup.policy": "compact", "log.cleaner.min.cleanable.ratio": "0", "log.cleaner.backoff.ms": "50",
+				"log.flush.offset.checkpoint.interval.ms": "100", "replica.high.watermark.checkpoint.interval.ms": "100", "log.initial.task.delay.ms": "100",
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fewDescriptors(t, b, limit)
+			t.Cleanup(func() { b.Kill() })
+			create(t, b.Addr, "crowded", partitions)
+			c := client(t, b.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0),
+				kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(10*time.Millisecond))
+			var last [partitions]int // of the acknowledged records, by partition
+			n, refusals := 0, 0
+			round := func() (bad error) {
+				for p := range int32(partitions) {
+					n++
+					r := &kgo.Record{Topic: "crowded", Partition: p, Key: fmt.Append(nil, n%3), Value: fmt.Appendf(nil, "%d %0400d", n, 0)}
+					switch err := c.ProduceSync(soon(t), r).FirstErr(); {
+					case err == nil:
+						last[p] = n
+					case errors.Is(err, kerr.KafkaStorageError):
+						refusals++
+						bad = err
+					default:
+						t.Fatalf("produce to partition %d: %v", p, err)
+					}
+				}
+				return bad
+			}
+			if limit > 64 { // else the crowd is there before any partition has files, and the broker has none to do without
+				if err := round(); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := c.ProduceSync(soon(t), &kgo.Record{Topic: "crowded", Key: []byte("k"), Value: []byte("0 ")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			var crowd []net.Conn
+			leave := func() {
+				for _, c := range crowd {
+					_ = c.Close()
+				}
+			}
+			defer leave()
+			for range limit + 50 {
+				conn, err := net.Dial("tcp", b.Addr) // accepted, or in the backlog
+				if err != nil {
+					t.Fatal(err)
+				}
+				crowd = append(crowd, conn)
+			}
+			if err := peers.Until(soon(t), b.Process, "connections are refused", func() error {
+				if !strings.Contains(string(readFile(t, b.Log)), "cannot accept connections") {
+					return errors.New("none are")
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for range 6 {
+				_ = round()
+			}
+			t.Logf("%d of %d records were refused", refusals, 6*partitions)
+			if limit == 64 && refusals == 0 {
+				t.Error("nothing was refused")
+			}
+			leave()
+			if err := peers.Until(soon(t), b.Process, "all are taken again", round); err != nil {
+				t.Fatal(err)
+			}
+			create(t, b.Addr, "after", 3)
+			dirs, err := admin(t, b.Addr).DescribeBrokerLogDirs(soon(t), 0, nil)
+			if err != nil || dirs.Error() != nil {
+				t.Errorf("DescribeLogDirs: %v, %v", err, dirs.Error())
+			}
+			log := string(readFile(t, b.Log))
+			if strings.Contains(log, `"level":"error"`) || strings.Contains(log, "cannot be compacted") {
+				t.Errorf("the log has errors:\n%s", b.Tail(4000))
+			}
+			if lines := strings.Count(log, "refusing what needs more"); refusals > 0 && (lines == 0 || lines > 5) {
+				t.Errorf("%d lines for %d refusals", lines, refusals)
+			}
+			if err := b.Stop(20 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Restart(soon(t)); err != nil {
+				t.Fatal(err)
+			}
+			reader := client(t, b.Addr, kgo.ConsumeTopics("crowded"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+			for left := partitions; left > 0; {
+				fs := reader.PollFetches(soon(t))
+				if err := fs.Err(); err != nil {
+					t.Fatalf("%d partitions lack their last record: %v", left, err)
+				}
+				fs.EachRecord(func(r *kgo.Record) {
+					if strings.HasPrefix(string(r.Value), fmt.Sprintf("%d ", last[r.Partition])) {
+						left--
+					}
+				})
+			}
+		})
+	}
 }
