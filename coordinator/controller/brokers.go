@@ -202,7 +202,7 @@ func (t *term) electAmong(list []tp) (int, error) {
 	}
 	refused, err := t.transactEach(list, func(d *draft, some []tp) { d.bringOnline(some, electOffline, unclean) })
 	elected := len(list) - len(refused)
-	if elected > 0 {
+	if elected > 0 && err == nil {
 		t.log.Info("leaders elected", zap.Int("partitions", elected), zap.Int("left without", len(refused)))
 	}
 	return elected, err

@@ -51,6 +51,10 @@ func (c *Controller) runTerm(ctx context.Context, session int64, epoch, fence in
 		watches: newWatches(ctx, inbox),
 		senders: map[int32]*sender{},
 	}
+	news := t.log
+	if c.trouble.tries > 0 && news.Core().Enabled(zap.InfoLevel) {
+		t.log = news.WithOptions(zap.IncreaseLevel(zap.WarnLevel)) // the same again at each try
+	}
 	c.begin(inbox, epoch)
 	defer func() {
 		c.end()
@@ -71,7 +75,7 @@ func (c *Controller) runTerm(ctx context.Context, session int64, epoch, fence in
 	}
 	c.trouble.info("controller is in charge", zap.Int32("controllerEpoch", epoch), zap.Int("brokers", len(t.w.brokers)), zap.Int("topics", len(t.w.topics)))
 	if c.trouble.tries > 0 {
-		defer t.o.Clock.AfterFunc(firmAfter, func() { inbox.put(firm{&c.trouble}) }).Stop()
+		defer t.o.Clock.AfterFunc(firmAfter, func() { inbox.put(firm{&c.trouble, news}) }).Stop()
 	}
 	for {
 		ev, ok := inbox.take(ctx)

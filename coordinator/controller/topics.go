@@ -87,8 +87,11 @@ func (t *term) partitionsCreated(list []tp) error {
 			d.replicaUp(broker, mine[broker])
 		}
 	})
+	if err != nil {
+		return err
+	}
 	t.log.Info("partitions created", zap.Int("count", len(list)-len(refused)), zap.Strings("topics", topicsOf(list)))
-	return err
+	return nil
 }
 
 // handle looks for partitions that were added to a topic.

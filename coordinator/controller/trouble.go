@@ -59,9 +59,13 @@ func (t *trouble) over() {
 }
 
 // firm: a term has lasted.
-type firm struct{ trouble *trouble }
+type firm struct {
+	trouble *trouble
+	log     *zap.Logger // of the term, which has said no more than warnings
+}
 
-func (e firm) handle(*term) error {
+func (e firm) handle(t *term) error {
 	e.trouble.over()
+	t.log = e.log
 	return nil
 }
