@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"barnabas/broker/config"
 )
 
 func newConfigAlter(conn *connection) *cobra.Command {
 	var set, unset, add, subtract []string
-	var changes []kadm.AlterConfig
+	var changes []kmsg.IncrementalAlterConfigsRequestResourceConfig
 	var validateOnly bool
 	cmd := &cobra.Command{
 		Use:   "alter TYPE NAME",
@@ -52,73 +53,79 @@ func newConfigAlter(conn *connection) *cobra.Command {
 	f.StringArrayVar(&add, "append", nil, "values to add to a list, as key=a,b")
 	f.StringArrayVar(&subtract, "subtract", nil, "values to take from a list, as key=a,b")
 	f.BoolVar(&validateOnly, "validate-only", false, "only check whether the settings could be changed")
-	completeSettings(cmd, brokerDefs, "set", "delete", "append", "subtract")
+	completeSettings(cmd, config.BrokerDefs, "set", "delete", "append", "subtract")
 	return cmd
 }
 
 // alterations collects the changes that flags ask for.
-func alterations(set, unset, add, subtract []string) ([]kadm.AlterConfig, error) {
-	var changes []kadm.AlterConfig
+func alterations(set, unset, add, subtract []string) ([]kmsg.IncrementalAlterConfigsRequestResourceConfig, error) {
+	var changes []kmsg.IncrementalAlterConfigsRequestResourceConfig
+	change := func(op kmsg.IncrementalAlterConfigOp, name string, value *string) {
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Op, c.Name, c.Value = op, name, value
+		changes = append(changes, c)
+	}
 	for _, f := range []struct {
 		flag string
 		list []string
-		op   kadm.IncrementalOp
-	}{{"setting", set, kadm.SetConfig}, {"list", add, kadm.AppendConfig}, {"list", subtract, kadm.SubtractConfig}} {
+		op   kmsg.IncrementalAlterConfigOp
+	}{
+		{"setting", set, kmsg.IncrementalAlterConfigOpSet}, {"list", add, kmsg.IncrementalAlterConfigOpAppend},
+		{"list", subtract, kmsg.IncrementalAlterConfigOpSubtract},
+	} {
 		for _, text := range f.list {
 			kv, err := pairs(f.flag, []string{text})
 			if err != nil {
 				return nil, err
 			}
 			for k, v := range kv {
-				changes = append(changes, kadm.AlterConfig{Op: f.op, Name: k, Value: v})
+				change(f.op, k, v)
 			}
 		}
 	}
 	for _, k := range unset {
-		changes = append(changes, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: k})
+		change(kmsg.IncrementalAlterConfigOpDelete, k, nil)
 	}
 	return changes, nil
 }
 
-var (
-	topicDefs  = config.TopicDefs
-	brokerDefs = config.BrokerDefs
-)
-
 // alter changes settings, or only asks whether they could be changed.
-func (c *client) alter(ctx context.Context, e entity, changes []kadm.AlterConfig, validateOnly bool) error {
-	var answers kadm.AlterConfigsResponses
-	var err error
-	switch {
-	case e.topic != "" && validateOnly:
-		answers, err = c.adm.ValidateAlterTopicConfigs(ctx, changes, e.topic)
-	case e.topic != "":
-		answers, err = c.adm.AlterTopicConfigs(ctx, changes, e.topic)
-	case validateOnly:
-		answers, err = c.adm.ValidateAlterBrokerConfigs(ctx, changes, e.broker...)
-	default:
-		answers, err = c.adm.AlterBrokerConfigs(ctx, changes, e.broker...)
-	}
+func (c *client) alter(ctx context.Context, e entity, changes []kmsg.IncrementalAlterConfigsRequestResourceConfig, validateOnly bool) error {
+	altered := kmsg.NewIncrementalAlterConfigsRequestResource()
+	altered.ResourceType, altered.ResourceName, altered.Configs = e.kind, e.name, changes
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.ValidateOnly = validateOnly
+	req.Resources = append(req.Resources, altered)
+	resp, err := req.RequestWith(ctx, c.Client)
 	if err != nil {
 		return c.explain(err, e.String(), "")
 	}
-	for _, a := range answers {
-		if a.Err != nil {
+	for _, r := range resp.Resources {
+		if err := c.entityError(ctx, e, r.ErrorCode, r.ErrorMessage); err != nil {
 			var names []string
 			for _, change := range changes {
 				names = append(names, change.Name)
 			}
-			return meant(c.entityError(ctx, a.Err, e, a.ErrMessage), names, e.defs())
+			return meant(err, names, e.defs())
 		}
 	}
 	return nil
 }
 
-func (c *client) entityError(ctx context.Context, err error, e entity, message string) error {
-	if e.topic != "" {
-		return c.topicError(ctx, err, e.topic, message)
+// entityError explains what was answered for an entity; nil if that is no error.
+func (c *client) entityError(ctx context.Context, e entity, code int16, message *string) error {
+	err := kerr.ErrorForCode(code)
+	said := ""
+	if message != nil {
+		said = *message
 	}
-	return c.explain(err, e.String(), message)
+	switch {
+	case err == nil:
+		return nil
+	case e.kind == kmsg.ConfigResourceTypeTopic:
+		return c.topicError(ctx, err, e.name, said)
+	}
+	return c.explain(err, e.String(), said)
 }
 
 // meant adds to the refusal of settings the nearest name of the first that does not exist.

@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"barnabas/broker/config"
 )
 
 // fakeBroker answers the admin requests of the tools from memory, so that their output and their errors can be tested
@@ -211,7 +213,7 @@ func (f *fakeBroker) alterConfigs(r kmsg.Request) kmsg.Response {
 		a.ResourceType, a.ResourceName = t.ResourceType, t.ResourceName
 		for _, c := range t.Configs {
 			switch {
-			case topicDefs().Get(c.Name) == nil:
+			case config.TopicDefs().Get(c.Name) == nil:
 				a.ErrorCode, a.ErrorMessage = kerr.InvalidConfig.Code, kmsg.StringPtr("Unknown topic config name: "+c.Name)
 			case c.Value == nil:
 				delete(f.configs[t.ResourceName], c.Name)

@@ -67,7 +67,7 @@ The broker prints one line when it is ready. SIGTERM or SIGINT (Ctrl-C) stops it
 	must(cmd.MarkFlagDirname("data"))
 	completeWords(cmd, "log-level", "debug", "info", "warn", "error")
 	completeWords(cmd, "log-format", "auto", "console", "json")
-	completeSettings(cmd, brokerDefs, "override")
+	completeSettings(cmd, config.BrokerDefs, "override")
 	return cmd
 }
 

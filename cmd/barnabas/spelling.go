@@ -78,6 +78,7 @@ var dialects = map[string]dialect{
 			"entity-default":  as("default"),
 			"topic":           as("topic %s"),
 			"broker":          as("broker %s"),
+			"group":           as("group %s"),
 			"broker-defaults": as("broker default"),
 			"delete-config":   as("--delete=%s"),
 			"add-config": given(func(list string) []string {

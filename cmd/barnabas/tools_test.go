@@ -47,7 +47,7 @@ func TestToolsAgainstABroker(t *testing.T) {
 		{"config describe topic users -k segment.bytes --synonyms", 0, "SETTING VALUE SOURCE SYNONYMS segment.bytes 1073741824 default -", ""},
 		{"config describe topic user", 1, "", `barnabas: topic "user" does not exist; did you mean "users"?`},
 		{"config describe broker one", 1, "", `barnabas: broker "one": give its id, a number, or default`},
-		{"config describe tenant x", 1, "", `barnabas: "tenant" has no settings here: TYPE is topic or broker. A broker's NAME is its id, or "default" for the settings of all brokers.`},
+		{"config describe tenant x", 1, "", `barnabas: "tenant" has no settings here: TYPE is topic, broker or group. A broker's NAME is its id, or "default" for the settings of all brokers.`},
 		{"config alter topic users --set segment.bytes=100 --delete retention.ms", 0, `topic "users" altered`, ""},
 		{"config describe topic users", 0, "SETTING VALUE SOURCE segment.bytes 100 dynamic topic", ""},
 		{"config alter topic users --set retention.m=5", 1, "", `barnabas: topic "users": Unknown topic config name: retention.m (INVALID_CONFIG); did you mean retention.ms?`},

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"barnabas/broker/config"
 )
 
 func newTopic() *cobra.Command {
@@ -68,7 +70,7 @@ func newTopicCreate(conn *connection) *cobra.Command {
 				case ifNotExists && errors.Is(a.Err, kerr.TopicAlreadyExists):
 					fmt.Fprintf(cmd.OutOrStdout(), "topic %s exists\n", a.Topic)
 				default:
-					failed = errors.Join(failed, meant(cl.explain(a.Err, fmt.Sprintf("topic %q", a.Topic), a.ErrMessage), slices.Sorted(maps.Keys(configs)), topicDefs()))
+					failed = errors.Join(failed, meant(cl.explain(a.Err, fmt.Sprintf("topic %q", a.Topic), a.ErrMessage), slices.Sorted(maps.Keys(configs)), config.TopicDefs()))
 				}
 			}
 			return failed
@@ -80,7 +82,7 @@ func newTopicCreate(conn *connection) *cobra.Command {
 	f.StringArrayVarP(&settings, "config", "c", nil, "a topic setting as key=value; may be given several times")
 	f.BoolVar(&ifNotExists, "if-not-exists", false, "be content with topics that exist")
 	f.BoolVar(&validateOnly, "validate-only", false, "only check whether the topics could be created")
-	completeSettings(cmd, topicDefs, "config")
+	completeSettings(cmd, config.TopicDefs, "config")
 	return cmd
 }
 
@@ -181,7 +183,7 @@ func describeTopic(out io.Writer, t kadm.TopicDetail, configs kadm.ResourceConfi
 func newTopicAlter(conn *connection) *cobra.Command {
 	var partitions int
 	var set, unset []string
-	var changes []kadm.AlterConfig
+	var changes []kmsg.IncrementalAlterConfigsRequestResourceConfig
 	cmd := &cobra.Command{
 		Use:               "alter TOPIC",
 		Short:             "Add partitions to a topic or change its settings",
@@ -196,12 +198,12 @@ func newTopicAlter(conn *connection) *cobra.Command {
 			return err
 		},
 		RunE: conn.ask(func(ctx context.Context, cmd *cobra.Command, cl *client, args []string) error {
-			e := entity{topic: args[0]}
-			if _, err := cl.existing(ctx, e.topic); err != nil {
+			e := topicEntity(args[0])
+			if _, err := cl.existing(ctx, e.name); err != nil {
 				return err
 			}
 			if partitions != 0 {
-				answers, err := cl.adm.UpdatePartitions(ctx, partitions, e.topic)
+				answers, err := cl.adm.UpdatePartitions(ctx, partitions, e.name)
 				if err != nil {
 					return cl.explain(err, e.String(), "")
 				}
@@ -216,7 +218,7 @@ func newTopicAlter(conn *connection) *cobra.Command {
 					return err
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "topic %s altered\n", e.topic)
+			fmt.Fprintf(cmd.OutOrStdout(), "topic %s altered\n", e.name)
 			return nil
 		}),
 	}
@@ -224,7 +226,7 @@ func newTopicAlter(conn *connection) *cobra.Command {
 	f.IntVarP(&partitions, "partitions", "p", 0, "number of partitions that the topic shall have; it can only grow")
 	f.StringArrayVarP(&set, "config", "c", nil, "a setting as key=value; may be given several times")
 	f.StringSliceVar(&unset, "delete-config", nil, "settings to put back to their defaults")
-	completeSettings(cmd, topicDefs, "config", "delete-config")
+	completeSettings(cmd, config.TopicDefs, "config", "delete-config")
 	return cmd
 }
 
