@@ -270,3 +270,54 @@ func stored(t *testing.T, b *peers.Broker, topic string) (lines []string) {
 	}
 	return lines
 }
+
+// TestCleanerGivesMemoryBack: when the cleaner has nothing more to do, the memory that the keys took is the system's again.
+func TestCleanerGivesMemoryBack(t *testing.T) {
+	b := start(t, peers.Options{Settings: map[string]string{"log.cleaner.backoff.ms": "100", "log.cleaner.min.cleanable.ratio": "0"}})
+	anonymous := func() (kb int) {
+		for line := range strings.Lines(string(readFile(t, fmt.Sprintf("/proc/%d/status", b.Pid())))) {
+			if _, err := fmt.Sscanf(line, "RssAnon: %d kB", &kb); err == nil {
+				return kb
+			}
+		}
+		t.Fatal("no RssAnon")
+		return 0
+	}
+	create(t, b.Addr, "keys", 1, "cleanup.policy", "delete", "segment.bytes", "20000000")
+	c := client(t, b.Addr, kgo.DefaultProduceTopic("keys"), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	const keys = 600_000
+	ctx := soon(t)
+	for i := range keys {
+		c.Produce(ctx, &kgo.Record{Key: fmt.Appendf(nil, "key %d", i), Value: make([]byte, 20)}, nil)
+	}
+	for range 250 { // what is not sealed is not cleaned
+		c.Produce(ctx, &kgo.Record{Key: []byte("last"), Value: make([]byte, 100_000)}, nil)
+	}
+	if err := c.Flush(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	before := anonymous()
+	if _, err := admin(t, b.Addr).AlterTopicConfigs(soon(t), []kadm.AlterConfig{{Name: "cleanup.policy", Value: kadm.StringPtr("compact")}}, "keys"); err != nil {
+		t.Fatal(err)
+	}
+	most := before
+	if err := peers.Until(soon(t), b.Process, "the keys are cleaned", func() error {
+		most = max(most, anonymous())
+		if !strings.Contains(string(readFile(t, b.Log)), fmt.Sprintf(`"keys":%d`, keys+1)) {
+			return errors.New("not yet")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	most = max(most, anonymous())
+	if err := peers.Until(soon(t), b.Process, "the memory is given back", func() error {
+		if now := anonymous(); now > before+8_000 {
+			return fmt.Errorf("%d kB, %d before the pass", now, before)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d kB before, at least %d while cleaning, %d after", before, most, anonymous())
+}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ type CleanerConfig struct {
 // minBackoff keeps a back-off of 0 from being a busy loop.
 const minBackoff = 10 * time.Millisecond
 
+// giveBackAt is how many bytes passes must have taken for them to be worth a collection of garbage when all are done.
+const giveBackAt = 8 << 20
+
 // cleaner compacts the logs of all log dirs, the dirtiest first. While nothing is dirty there is one timer and nothing else:
 // when it fires, up to Threads goroutines clean until nothing is left to do.
 //
@@ -42,6 +46,7 @@ type cleaner struct {
 	quit    chan struct{} // closed by stop
 	workers int
 	busy    map[*Log]struct{} // what the workers have in hand
+	garbage int64             // bytes that passes have taken since memory was given back
 	timer   clock.Timer
 	started bool
 	stopped bool
@@ -131,6 +136,13 @@ func (c *cleaner) work() {
 	c.retain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.workers == 1 && c.garbage >= giveBackAt {
+		// The runtime would keep it for minutes, and a broker that is idle is to be small.
+		c.garbage = 0
+		c.mu.Unlock()
+		debug.FreeOSMemory()
+		c.mu.Lock()
+	}
 	c.workers--
 	c.idle.Broadcast()
 	c.armLocked()
@@ -184,6 +196,9 @@ func (c *cleaner) clean(h hosted, extent clean.Extent, o CleanOptions) bool {
 	}()
 	began := c.m.o.Clock.Now()
 	did, err := h.log.Clean(o)
+	c.mu.Lock()
+	c.garbage += did.MapBytes
+	c.mu.Unlock()
 	switch {
 	case err == nil:
 		did.log(c.m.o.Logger, h.log, extent, c.m.o.Clock.Now().Sub(began))

@@ -35,6 +35,7 @@ type Cleaned struct {
 	BytesMapped           int64 // read for the keys
 	BytesRead, BytesKept  int64
 	Keys                  int
+	MapBytes              int64   // memory that the keys took
 	Full                  float64 // how full the map of keys got, of 1
 	Segments, SegmentsNow int     // of the part that was gone over
 	Keyless               int     // records that went because they have no key
@@ -213,7 +214,9 @@ func (p *pass) run() error {
 	if p.extent.DirtyBytes == 0 {
 		return nil
 	}
-	if err := p.mapKeys(); err != nil {
+	err = p.mapKeys()
+	p.did.MapBytes = p.mapping.Map.Bytes()
+	if err != nil {
 		return err
 	}
 	p.did.Keys, p.did.Full = p.mapping.Map.Len(), p.mapping.Map.Full()
