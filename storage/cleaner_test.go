@@ -279,3 +279,66 @@ func TestCleanerThreads(t *testing.T) {
 	})
 	h.stop()
 }
+
+// TestCleanerChooses: a topic's own settings say when its logs are cleaned: by how much is dirty, not before min.compaction.lag.ms,
+// and whatever the ratio once max.compaction.lag.ms is over.
+func TestCleanerChooses(t *testing.T) {
+	h := cleaningHost(t, "/d")
+	h.start()
+	make1 := func(topic string, edit func(*storage.Config)) *storage.Log {
+		c := h.config
+		c.MinCleanableRatio, c.MaxCompactionLagMs = 0, math.MaxInt64
+		edit(&c)
+		l := must1(h.m.Create(topic, 0, [16]byte{1}, c))(t)
+		h.soil(l, 20)
+		return l
+	}
+	ratio := make1("ratio", func(c *storage.Config) { c.MinCleanableRatio = 0.7 })
+	young := make1("young", func(c *storage.Config) { c.MinCompactionLagMs = 100_000 })
+	overdue := make1("overdue", func(c *storage.Config) { c.MinCleanableRatio, c.MaxCompactionLagMs = 1, 200_000 })
+	never := make1("never", func(c *storage.Config) { c.MinCleanableRatio = 1 })
+	any := make1("any", func(*storage.Config) {})
+	round := func() {
+		t.Helper()
+		h.soil(any, 20)
+		was := any.CleanedTo()
+		h.clock.Advance(backoff)
+		eventually(t, "a round of the cleaner", func() bool { return any.CleanedTo() > was })
+		h.m.Rest()
+	}
+	round()
+	if ratio.CleanedTo() == 0 || young.CleanedTo() != 0 || overdue.CleanedTo() != 0 || never.CleanedTo() != 0 {
+		t.Errorf("clean to: ratio %d, young %d, overdue %d, never %d", ratio.CleanedTo(), young.CleanedTo(), overdue.CleanedTo(), never.CleanedTo())
+	}
+	// Half of it is dirty, which is too little; then most of it is.
+	was, clean := ratio.CleanedTo(), ratio.Bytes()
+	for ratio.Bytes() < 2*clean {
+		h.soil(ratio, 1)
+	}
+	round()
+	if ratio.CleanedTo() != was {
+		t.Errorf("%d bytes were clean of %d, and it was cleaned", clean, ratio.Bytes())
+	}
+	for ratio.Bytes() < 5*clean {
+		h.soil(ratio, 1)
+	}
+	round()
+	if ratio.CleanedTo() == was {
+		t.Errorf("%d bytes were clean of %d, and it was not cleaned", clean, ratio.Bytes())
+	}
+	for young.CleanedTo() == 0 {
+		round()
+		if now := clock.Millis(h.clock) - t0; young.CleanedTo() != 0 && now < 100_000 || now > 150_000 {
+			t.Fatalf("young is clean to %d after %d ms", young.CleanedTo(), now)
+		}
+	}
+	for overdue.CleanedTo() == 0 {
+		round()
+		if now := clock.Millis(h.clock) - t0; overdue.CleanedTo() != 0 && now < 200_000 || now > 250_000 {
+			t.Fatalf("overdue is clean to %d after %d ms", overdue.CleanedTo(), now)
+		}
+	}
+	if never.CleanedTo() != 0 {
+		t.Error("what was never to be cleaned was")
+	}
+}

@@ -24,3 +24,10 @@ func (m *Manager) CleanLog(topic string, partition int32, o CleanOptions) error 
 	}
 	return nil
 }
+
+// Rest returns when no worker of the cleaner is at work.
+func (m *Manager) Rest() {
+	m.cleaner.mu.Lock()
+	defer m.cleaner.mu.Unlock()
+	m.cleaner.restLocked()
+}
