@@ -51,13 +51,15 @@ func (p passes) Write(e zapcore.Entry, fields []zapcore.Field) error {
 type cleaning struct {
 	*changing
 	passes passes
+	told   map[string]int // passes that have been told of, by topics
+	with   string         // a setting of the topics that fill makes, or ""
 
 	mu     sync.Mutex     // guards what follows
 	writes map[string]int // to the .log files that passes make, by topics
 }
 
 func newCleaning(t *testing.T) *cleaning {
-	c := &cleaning{changing: &changing{T: t, main: freePort(t)}, passes: make(passes, 1000), writes: map[string]int{}}
+	c := &cleaning{changing: &changing{T: t, main: freePort(t)}, passes: make(passes, 1000), writes: map[string]int{}, told: map[string]int{}}
 	static, err := config.NewStatic(map[string]string{
 		"listeners": "PLAINTEXT://" + at(c.main), "log.dirs": t.TempDir(),
 		"log.cleaner.backoff.ms": "3600000", "log.cleaner.min.cleanable.ratio": "0", "log.message.timestamp.after.max.ms": "9000000000000",
@@ -97,6 +99,9 @@ func (c *cleaning) fill(n, size, segment int, topics ...string) {
 	adm := kadm.NewClient(cl)
 	for _, topic := range topics {
 		set := map[string]*string{"segment.bytes": kadm.StringPtr(fmt.Sprint(segment)), "cleanup.policy": kadm.StringPtr("delete")}
+		if name, value, ok := strings.Cut(c.with, "="); ok {
+			set[name] = &value
+		}
 		if _, err := adm.CreateTopic(c.Context(), 1, 1, set, topic); err != nil {
 			c.Fatal(err)
 		}
@@ -123,7 +128,18 @@ func (c *cleaning) fill(n, size, segment int, topics ...string) {
 		}
 		p.Close()
 	}
-	answers, err := adm.AlterTopicConfigs(c.Context(), []kadm.AlterConfig{{Name: "cleanup.policy", Value: kadm.StringPtr("compact")}}, topics...)
+	c.setTopics([]string{"cleanup.policy=compact"}, topics...)
+}
+
+// setTopics changes settings of topics.
+func (c *cleaning) setTopics(settings []string, topics ...string) {
+	c.Helper()
+	var alter []kadm.AlterConfig
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		alter = append(alter, kadm.AlterConfig{Name: name, Value: &value})
+	}
+	answers, err := kadm.NewClient(c.client(c.main)).AlterTopicConfigs(c.Context(), alter, topics...)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -149,7 +165,9 @@ func (c *cleaning) both(topics ...string) []cleaned {
 	for slices.ContainsFunc(found, func(p cleaned) bool { return p == nil }) {
 		select {
 		case p := <-c.passes:
-			if i := slices.Index(topics, strings.TrimSuffix(p["log"].(string), "-0")); i >= 0 {
+			topic := strings.TrimSuffix(p["log"].(string), "-0")
+			c.told[topic]++
+			if i := slices.Index(topics, topic); i >= 0 {
 				found[i] = p
 			}
 		case <-ctx.Done():
@@ -235,5 +253,30 @@ func TestCleanerSettingsChange(t *testing.T) {
 		if together := began.Before(first["ended"].(time.Time).Add(-500 * time.Millisecond)); together != (s.threads == "2") {
 			t.Errorf("with %s threads the second pass began at %v, the first was done at %v", s.threads, began, first["ended"])
 		}
+	}
+}
+
+// TestTopicsSayWhenTheyAreCleaned: what a topic says of its compaction while the broker runs acts: it waits for a lag or for more that
+// is dirty, and not when it is overdue.
+func TestTopicsSayWhenTheyAreCleaned(t *testing.T) {
+	t.Parallel()
+	c := newCleaning(t)
+	c.set("log.cleaner.backoff.ms=20")
+	for i, s := range []struct{ wait, act string }{
+		{"min.compaction.lag.ms=3600000", "min.compaction.lag.ms=0"},
+		{"min.cleanable.dirty.ratio=1", "min.cleanable.dirty.ratio=0.5"},
+		{"min.cleanable.dirty.ratio=1", "max.compaction.lag.ms=1"},
+	} {
+		topic, other := fmt.Sprint("waits", i), fmt.Sprint("other", i)
+		c.with = s.wait
+		c.fill(1000, 10, 20_000, topic)
+		c.with = ""
+		c.fill(1000, 10, 20_000, other) // a pass over this one, which is dirty later, says that the other's turn has come
+		c.pass(other)
+		if early := c.told[topic]; early > 0 {
+			t.Errorf("with %s there were %d passes", s.wait, early)
+		}
+		c.setTopics([]string{s.act}, topic)
+		c.pass(topic)
 	}
 }
