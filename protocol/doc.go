@@ -12,4 +12,6 @@
 //     news is reset before, so a connection that waits first may wait for ever.
 //   - A file region is sent by sendfile with an explicit offset. TCPConn.ReadFrom would move the position that all users
 //     of the descriptor share, and sendfile for more bytes than the file has leaves the socket corked for 200 ms.
+//   - What a message holds while its client is slow is its bytes and a piece of each Stream; a response must not be reachable
+//     from elsewhere by then, or what it was made of is held too.
 package protocol

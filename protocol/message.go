@@ -16,6 +16,16 @@ type Region interface {
 	Release()
 }
 
+// Stream is a region without a file, whose bytes are made while they are sent: a message holds no more of it than a piece.
+type Stream interface {
+	Region
+	// Next gives the next piece, which is not empty and valid until the next call. They have Len bytes in all. Behind the last it
+	// lets go of its memory and gives io.EOF.
+	Next() ([]byte, error)
+	// Holds is how much memory, in bytes, it takes at present.
+	Holds() int
+}
+
 // copyBelow is the size under which a region is copied into the message: a system call of its own costs more.
 const copyBelow = 16 << 10
 
@@ -44,7 +54,11 @@ func (m *Message) AppendRegion(r Region) error {
 		r.Release()
 		return nil
 	}
-	if _, _, ok := r.Fd(); ok && n >= copyBelow {
+	_, _, ok := r.Fd()
+	if !ok {
+		_, ok = r.(Stream)
+	}
+	if ok && n >= copyBelow {
 		m.cuts = append(m.cuts, cut{len(m.Buf), r})
 		m.regionBytes += n
 		return nil
@@ -61,6 +75,17 @@ func (m *Message) AppendRegion(r Region) error {
 
 // Size is the number of bytes that the message has on the wire.
 func (m *Message) Size() int { return len(m.Buf) + m.regionBytes }
+
+// Holds is how much memory the message takes, in bytes.
+func (m *Message) Holds() int {
+	n := cap(m.Buf)
+	for i := range m.cuts {
+		if s, ok := m.cuts[i].region.(Stream); ok {
+			n += s.Holds()
+		}
+	}
+	return n
+}
 
 // HasRegions says that the message cannot be written as Buf alone.
 func (m *Message) HasRegions() bool { return len(m.cuts) > 0 }

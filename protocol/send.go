@@ -19,10 +19,13 @@ type Sender struct {
 	// each write.
 	sendBytes, sendFile func(fd uintptr) bool
 	b                   []byte // for sendBytes: what is left
-	file                int    // for sendFile: descriptor, offset and length of what is left
+	more                bool
+	file                int // for sendFile: descriptor, offset and length of what is left
 	offset              int64
 	left                int
 	err                 error
+
+	stalled func() // see Stalled
 }
 
 // NewSender writes to conn.
@@ -33,6 +36,16 @@ func NewSender(conn net.Conn) *Sender {
 	}
 	s.sendBytes, s.sendFile = s.trySend, s.trySendfile
 	return s
+}
+
+// Stalled has f called when Send is about to wait for a connection that takes no more at present, each time. On a connection
+// without a descriptor of its own that is before each write.
+func (s *Sender) Stalled(f func()) { s.stalled = f }
+
+func (s *Sender) stalls() {
+	if s.stalled != nil {
+		s.stalled()
+	}
 }
 
 // Send writes the whole message: bytes that a region follows are sent with MSG_MORE, so that both leave in one segment.
@@ -55,22 +68,24 @@ func (s *Sender) bytes(b []byte, more bool) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if !more || s.raw == nil {
+	if s.raw == nil {
+		s.stalls()
 		_, err := s.conn.Write(b)
 		return err
 	}
-	s.b, s.err = b, nil
+	s.b, s.err, s.more = b, nil, more
 	err := s.raw.Write(s.sendBytes)
 	s.b = nil
 	return errors.Join(err, s.err)
 }
 
-// trySend sends with MSG_MORE; false says that it has to wait.
+// trySend sends; false says that it has to wait.
 func (s *Sender) trySend(fd uintptr) bool {
 	for len(s.b) > 0 {
-		n, err := unix.SendmsgN(int(fd), s.b, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+		n, err := s.send(int(fd))
 		switch {
 		case err == unix.EAGAIN:
+			s.stalls()
 			return false
 		case err == unix.EINTR:
 		case err != nil:
@@ -83,7 +98,17 @@ func (s *Sender) trySend(fd uintptr) bool {
 	return true
 }
 
+func (s *Sender) send(fd int) (int, error) {
+	if s.more {
+		return unix.SendmsgN(fd, s.b, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+	}
+	return unix.Write(fd, s.b)
+}
+
 func (s *Sender) region(r Region) error {
+	if stream, ok := r.(Stream); ok {
+		return s.stream(stream)
+	}
 	from, offset, ok := r.Fd()
 	if !ok || s.raw == nil {
 		return s.copyRegion(r)
@@ -104,6 +129,7 @@ func (s *Sender) trySendfile(fd uintptr) bool {
 		n, err := unix.Sendfile(int(fd), s.file, &s.offset, s.left)
 		switch {
 		case err == unix.EAGAIN:
+			s.stalls()
 			return false
 		case err == unix.EINTR:
 		case err != nil:
@@ -117,6 +143,26 @@ func (s *Sender) trySendfile(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// stream sends a stream piece by piece.
+func (s *Sender) stream(r Stream) error {
+	for left := r.Len(); ; {
+		piece, err := r.Next()
+		if left == 0 && err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(piece) == 0 || len(piece) > left {
+			return fmt.Errorf("a piece of %d bytes where %d are left", len(piece), left)
+		}
+		left -= len(piece)
+		if err := s.bytes(piece, left > 0); err != nil {
+			return err
+		}
+	}
 }
 
 // copyRegion sends a region where sendfile cannot.
