@@ -25,7 +25,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"barnabas/protocol/record"
 	"barnabas/replication"
 	"barnabas/replication/await"
 	"barnabas/replication/cluster"
@@ -42,6 +41,7 @@ type fetch struct {
 	maxBytes  int
 	maxWait   time.Duration
 	context   *fetchContext
+	converted int // what has been converted of the answer already, in bytes of memory
 }
 
 // Fetch resolves the session at once and answers when there is enough, something to tell, or the time is up.
@@ -281,25 +281,6 @@ func (f *fetch) read(img *cluster.Image, fp *fetchPartition, left int, whole boo
 	}
 	if f.version < 4 && slice.Len() > 0 {
 		return f.convert(a, fp)
-	}
-	return a
-}
-
-// convert replaces the records by what an old consumer can read.
-func (f *fetch) convert(a fetchedPartition, fp *fetchPartition) fetchedPartition {
-	entries := make([]byte, a.records.Len())
-	_, err := a.records.ReadInto(entries)
-	a.records.Release()
-	a.records = noRecords
-	if err != nil {
-		return a.failed(kerr.KafkaStorageError)
-	}
-	magic := int8(0)
-	if f.version >= 2 {
-		magic = 1
-	}
-	if a.converted, err = record.Down(entries, magic, fp.offset, len(entries)); err != nil {
-		return refused(fp, asKafka(err))
 	}
 	return a
 }

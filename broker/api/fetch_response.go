@@ -23,14 +23,19 @@ type fetchedPartition struct {
 	records replication.Slice
 	// null says that the records are null, not merely empty.
 	null bool
-	// converted stands in for records, for old consumers.
-	converted []byte
+	// converted stands in for records, for old consumers; nil where there is nothing to convert.
+	converted protocol.Region
 }
 
 // noRecords is an empty slice.
 var noRecords replication.Slice
 
-func (a *fetchedPartition) size() int { return a.records.Len() + len(a.converted) }
+func (a *fetchedPartition) size() int {
+	if a.converted != nil {
+		return a.converted.Len()
+	}
+	return a.records.Len()
+}
 
 // failed is the answer with an error in place of everything.
 func (a fetchedPartition) failed(why *kerr.Error) fetchedPartition {
@@ -179,9 +184,9 @@ func (a *fetchedPartition) appendRecords(m *protocol.Message, flexible bool, reg
 	} else {
 		m.Buf = binary.BigEndian.AppendUint32(m.Buf, uint32(n))
 	}
-	if a.converted != nil {
-		m.Buf = append(m.Buf, a.converted...)
-		return nil
+	if c := a.converted; c != nil {
+		a.converted = nil
+		return region(m, c)
 	}
 	if n == 0 {
 		a.records.Release()
@@ -196,6 +201,10 @@ func releaseAll(parts []fetchedPartition) {
 	for i := range parts {
 		parts[i].records.Release()
 		parts[i].records = noRecords
+		if c := parts[i].converted; c != nil {
+			parts[i].converted = nil
+			c.Release()
+		}
 	}
 }
 

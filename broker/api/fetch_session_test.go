@@ -38,7 +38,7 @@ func told(c *fetchContext, watermarks map[int32]int64, records ...int32) *fetchR
 		a := fetchedPartition{source: p, highWatermark: watermarks[p.partition], divergingEnd: -1, divergingEpoch: -1}
 		for _, id := range records {
 			if id == p.partition {
-				a.converted = []byte("records")
+				a.converted = region("records")
 			}
 		}
 		if c.news(&a) {

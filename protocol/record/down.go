@@ -1,71 +1,253 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"runtime"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"barnabas/protocol/record/codec"
 )
 
-// overflowChunk is in what pieces Kafka writes the filler, each with a head of its own.
-const overflowChunk = 128 << 10
+const (
+	// overflowChunk is in what pieces Kafka writes the filler, each with a head of its own.
+	overflowChunk = 128 << 10
+	// downPiece is how much is converted at a time, in bytes of the log, or one entry.
+	downPiece = 128 << 10
+)
 
-// Down converts entries of a log to magic 0 or 1, for consumers that know no better (Fetch v0 to v3). Entries may end
-// within one, which is dropped; entries of the wanted magic or an older one are copied. Uncompressed batches become
-// single messages, without those below fetchOffset; a compressed one becomes one wrapper, whole. Headers, producers and
-// control batches have no equivalent and are dropped.
+// converting has a place for each CPU: more conversions at a time would be no faster, and hold more.
+var converting = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// Converted are entries of a log in magic 0 or 1, for consumers that know no better (Fetch v0 to v3). They are read and
+// converted piece by piece while they are sent, and what is in memory is a piece. Entries may end within one, which is
+// dropped; entries of the wanted magic or an older one are copied. Uncompressed batches become single messages, without those
+// below the fetch offset; a compressed one becomes one wrapper, whole. Headers, producers and control batches have no
+// equivalent and are dropped.
 //
-// The result is exactly size bytes, which is what the unconverted entries take and the response has announced, or as
-// many as the first converted entry if that alone is larger; it is cut there, or filled up with an entry that is too
-// large to be one. If there is nothing to convert to it is 12 such bytes, and if there is no whole entry it is empty.
-//
-// kerr.UnsupportedCompressionType means that the first entry with anything to give is compressed with zstd. A later one
-// ends the conversion: the consumer will come back for it. Other errors are ErrCorrupt.
-func Down(entries []byte, magic int8, fetchOffset int64, size int) ([]byte, error) {
-	out := make([]byte, 0, len(entries)+len(entries)/4)
-	seen := false
-	for len(out) == 0 || len(out) < size {
-		entry, rest, err := Next(entries)
-		if err != nil {
-			break
-		}
-		entries, seen = rest, true
-		at := len(out)
-		if out, err = downEntry(out, entry, magic, fetchOffset); err != nil {
-			if at == 0 {
-				return nil, err
-			}
-			out = out[:at]
-			break
-		}
-		if at == 0 {
-			size = max(size, len(out))
-		}
-	}
-	switch {
-	case !seen:
-		return nil, nil
-	case len(out) == 0:
-		return overflow(nil, LogOverhead), nil
-	}
-	return overflow(out[:min(len(out), size)], size-min(len(out), size)), nil
+// There are exactly as many bytes as the unconverted entries take, which the response has announced, or as many as the first
+// converted entry has if that alone is larger; they are cut there, or filled up with an entry that is too large to be one. If
+// there is nothing to convert to they are 12 such bytes, and if there is no whole entry there are none. An entry behind the
+// first that cannot be converted ends the conversion: the consumer will come back for it.
+type Converted struct {
+	src  io.ReaderAt
+	end  int64
+	conv conversion
+
+	size   int // of all pieces
+	sent   int
+	at     int64   // behind what has been read into window
+	window *buffer // nil while nothing is in memory
+	unread []byte  // of the window
+	piece  *buffer // what has been converted last
+	first  []byte  // the first piece, until it is given or forgotten
+	over   bool    // what has not been converted yet is filler
 }
 
-// overflow appends n bytes: an entry whose size says that it goes on behind them.
-func overflow(out []byte, n int) []byte {
-	for n > 0 {
-		var head [LogOverhead]byte
-		minus := int64(None)
-		binary.BigEndian.PutUint64(head[:], uint64(minus))
-		binary.BigEndian.PutUint32(head[offLength:], uint32(max(n+1, BatchOverhead)))
-		chunk := min(n, overflowChunk)
-		out = append(out, head[:min(chunk, LogOverhead)]...)
-		out = append(out, make([]byte, max(chunk-LogOverhead, 0))...)
-		n -= chunk
+// conversion says what to convert to.
+type conversion struct {
+	magic int8
+	from  int64 // the fetch offset
+}
+
+// NewConverted converts the first n bytes of src, up to the first entry that has an equivalent: the rest is done by Next. src
+// must stay readable until Release, which is owed if there is no error.
+//
+// kerr.UnsupportedCompressionType means that the first entry with anything to give is compressed with zstd. Other errors are
+// ErrCorrupt, or those of src.
+func NewConverted(src io.ReaderAt, n int, magic int8, fetchOffset int64) (*Converted, error) {
+	c := &Converted{src: src, end: int64(n), conv: conversion{magic, fetchOffset}}
+	return c, c.begin(n)
+}
+
+// begin finds out the size, which is at least least.
+func (c *Converted) begin(least int) error {
+	seen, err := c.convert(1)
+	switch {
+	case err != nil || !seen:
+	case len(c.piece.b) == 0:
+		c.size = LogOverhead
+	default:
+		c.size = max(least, len(c.piece.b))
+		c.first = bytes.Clone(c.piece.b)
 	}
-	return out
+	c.drop()
+	return err
+}
+
+// Len is how many bytes there are in all.
+func (c *Converted) Len() int { return c.size }
+
+// Holds is how much memory is in use, in bytes.
+func (c *Converted) Holds() int {
+	n := len(c.first)
+	for _, b := range []*buffer{c.window, c.piece} {
+		if b != nil {
+			n += cap(b.b)
+		}
+	}
+	return n
+}
+
+// Forget lets go of the memory until Next is called for the first time, which converts anew what it has forgotten.
+func (c *Converted) Forget() {
+	if c.first != nil {
+		c.first, c.at = nil, 0
+	}
+}
+
+// Release lets go of all memory. Next must not be called afterwards.
+func (c *Converted) Release() {
+	c.first = nil
+	c.drop()
+}
+
+// drop lets go of what is not needed to go on. What is unread is read again, which costs less than to hold it.
+func (c *Converted) drop() {
+	c.at -= int64(len(c.unread))
+	if c.window != nil {
+		c.window.giveBack()
+	}
+	c.window, c.unread = nil, nil
+	if c.piece != nil {
+		c.piece.giveBack()
+		c.piece = nil
+	}
+}
+
+// Next gives the next piece, valid until the next call or Release; io.EOF says that there are no more. Other errors are those of
+// the source.
+func (c *Converted) Next() ([]byte, error) {
+	left := c.size - c.sent
+	if left <= 0 {
+		c.Release()
+		return nil, io.EOF
+	}
+	piece := c.first
+	if c.first = nil; piece == nil {
+		if _, err := c.convert(downPiece); err != nil {
+			return nil, err
+		}
+		if len(c.piece.b) == 0 {
+			c.over = true
+			c.piece.b = overflow(c.piece.b, left)
+		}
+		piece = c.piece.b
+	}
+	piece = piece[:min(len(piece), left)]
+	c.sent += len(piece)
+	return piece, nil
+}
+
+// convert converts entries until they are read that take some bytes, at least one that has an equivalent; seen says whether there was
+// any. Nothing is converted when all is over. The error is that of the source, or of an entry that is the first to have an equivalent.
+func (c *Converted) convert(atLeast int) (seen bool, err error) {
+	select {
+	case converting <- struct{}{}:
+	default:
+		c.drop() // nothing is held while others convert
+		converting <- struct{}{}
+	}
+	defer func() { <-converting }()
+	if c.piece == nil {
+		c.piece = borrow()
+	}
+	c.piece.b = c.piece.b[:0]
+	for took := 0; !c.over && (len(c.piece.b) == 0 || took < atLeast); {
+		entry, err := c.entry()
+		if err != nil {
+			return seen, err
+		}
+		if entry == nil {
+			break
+		}
+		seen = true
+		took += len(entry)
+		before := len(c.piece.b)
+		if c.piece.b, err = downEntry(c.piece.b, entry, c.conv.magic, c.conv.from); err != nil {
+			c.piece.b, c.over = c.piece.b[:before], before > 0 || c.size > 0
+			if !c.over {
+				return seen, err
+			}
+		}
+	}
+	return seen, nil
+}
+
+// entry is the next whole entry, valid until the next call; nil when there is none.
+func (c *Converted) entry() ([]byte, error) {
+	for want := LogOverhead; ; {
+		if len(c.unread) >= want {
+			entry, rest, err := Next(c.unread)
+			if err == nil {
+				c.unread = rest
+				return entry, nil
+			}
+			if !errors.Is(err, ErrShort) {
+				return nil, nil
+			}
+			want = max(len(c.unread)+1, LogOverhead+int(int32(binary.BigEndian.Uint32(c.unread[offLength:]))))
+		}
+		if c.at+int64(want-len(c.unread)) > c.end {
+			return nil, nil
+		}
+		if err := c.read(want); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// read makes at least n bytes unread, of which there must be as many.
+func (c *Converted) read(n int) error {
+	if c.window == nil {
+		c.window = borrow()
+	}
+	b := slices.Grow(c.window.b[:0], max(n, downPiece))
+	have := copy(b[:cap(b)], c.unread)
+	size := have + int(min(int64(max(n, downPiece)-have), c.end-c.at))
+	c.window.b = b[:size]
+	if got, err := c.src.ReadAt(c.window.b[have:], c.at); got < size-have {
+		return err
+	}
+	c.at += int64(size - have)
+	c.unread = c.window.b
+	return nil
+}
+
+// Down is what Converted gives, at once, where the entries count as some size.
+func Down(entries []byte, magic int8, fetchOffset int64, size int) ([]byte, error) {
+	c := &Converted{src: bytes.NewReader(entries), end: int64(len(entries)), conv: conversion{magic, fetchOffset}}
+	if err := c.begin(size); err != nil {
+		return nil, err
+	}
+	defer c.Release()
+	var out []byte
+	for {
+		piece, err := c.Next()
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, piece...)
+	}
+}
+
+// overflow appends the beginning of n bytes, as much as is written at a time: an entry whose size says that it goes on behind them.
+func overflow(out []byte, n int) []byte {
+	var head [LogOverhead]byte
+	minus := int64(None)
+	binary.BigEndian.PutUint64(head[:], uint64(minus))
+	binary.BigEndian.PutUint32(head[offLength:], uint32(max(n+1, BatchOverhead)))
+	chunk := min(n, overflowChunk)
+	out = append(out, head[:min(chunk, LogOverhead)]...)
+	return append(out, make([]byte, max(chunk-LogOverhead, 0))...)
 }
 
 const (
