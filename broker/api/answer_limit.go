@@ -1,13 +1,144 @@
 package api
 
-import "barnabas/protocol"
+import (
+	"context"
+	"io"
+	"runtime"
+	"sync"
 
-// answerMax bounds the elements of an answer to a request that may ask for the same thing as often as it likes, in a few
-// bytes each: all settings of a broker, all members of a group, all offsets of one. An element takes some hundred bytes.
-const answerMax = 1_000_000
+	"barnabas/protocol"
+)
 
-// answerUnit is how many bytes that clients have given count as an element of an answer.
-const answerUnit = 256
+const (
+	// answerMax bounds the elements of an answer to a request that may ask for the same thing as often as it likes, in a few
+	// bytes each: all settings of a broker, all members of a group, all offsets of one. An element takes some hundred bytes.
+	answerMax = 1_000_000
+	// answerSome and answerLarge are the sizes, in elements, from which not all answers are made at a time: of the former one for
+	// each CPU, of the latter one.
+	answerSome  = 1000
+	answerLarge = 20_000
+	// answerUnit is how many bytes of text or that clients have given count as an element of an answer.
+	answerUnit = 256
+	// answerGarbage is the size, in elements, of an answer whose making leaves so much behind that the next has to wait until that
+	// is collected.
+	answerGarbage = 200_000
+)
+
+// making has a place for each answer above answerSome, and large is held by whoever makes one above answerLarge, in the process,
+// until it is nothing but bytes: what it is made from takes several times as much, and there are as many who ask for such as
+// there are connections. They are held over work in memory only, never while anything is waited for.
+var (
+	making = make(chan struct{}, runtime.GOMAXPROCS(0))
+	large  sync.Mutex
+)
+
+// answerSize is the size of an answer in the making. What was begun with add must be ended.
+type answerSize struct {
+	// ctx is that of the connection, where the answer was waited for: when that has ended there is none to be made, and those who have
+	// ended may be many.
+	ctx         context.Context
+	n           int
+	some, alone bool // has a place in making; holds large
+}
+
+// add counts elements that are about to be made; false means that they are more than who asks the same over and over shall have, or
+// that nobody waits for them any more. Nothing may be waited for from then on.
+func (s *answerSize) add(n int) (ok bool) {
+	s.n += n
+	if s.n > answerSome && !s.some {
+		select {
+		case making <- struct{}{}:
+			s.some = true
+		case <-s.gone(): // and with it all that waits behind this answer
+			return false
+		}
+	}
+	if s.n > answerLarge && !s.alone {
+		large.Lock()
+		s.alone = true
+	}
+	select {
+	case <-s.gone():
+		return false
+	default:
+		return s.n <= answerMax
+	}
+}
+
+// refused is what is given when add has said no: nothing to a client that is gone, and to others the end of the connection.
+func (s *answerSize) refused() Response {
+	select {
+	case <-s.gone():
+		return nil
+	default:
+		return tooLarge{}
+	}
+}
+
+func (s *answerSize) gone() <-chan struct{} {
+	if s.ctx == nil {
+		return nil
+	}
+	return s.ctx.Done()
+}
+
+// made gives the answer, as bytes if it is more than small.
+func (s *answerSize) made(resp Response) Response {
+	if !s.some {
+		return resp
+	}
+	return &bulk{b: resp.AppendTo(nil)}
+}
+
+// end lets others make answers.
+func (s *answerSize) end() {
+	if s.alone {
+		if s.n > answerGarbage {
+			runtime.GC()
+		}
+		large.Unlock()
+	}
+	if s.some {
+		<-making
+	}
+}
+
+// bulk is the body of a large answer, which is not copied any more. As a region of its message it is a protocol.Stream of one piece.
+type bulk struct {
+	b     []byte // nil when it is gone
+	given bool
+}
+
+// AppendTo copies it all the same.
+func (b *bulk) AppendTo(dst []byte) []byte { return append(dst, b.b...) }
+
+// AppendMessage appends it by reference.
+func (b *bulk) AppendMessage(m *protocol.Message) error { return m.AppendRegion(b) }
+
+// Len is the size in bytes.
+func (b *bulk) Len() int { return len(b.b) }
+
+// ReadInto copies the beginning.
+func (b *bulk) ReadInto(dst []byte) (int, error) { return copy(dst, b.b), nil }
+
+// Fd says that there is no file.
+func (b *bulk) Fd() (fd uintptr, offset int64, ok bool) { return 0, 0, false }
+
+// Holds is the memory in use.
+func (b *bulk) Holds() int { return cap(b.b) }
+
+// Next gives all of it at once.
+func (b *bulk) Next() ([]byte, error) {
+	if b.given || len(b.b) == 0 {
+		b.Release()
+		return nil, io.EOF
+	}
+	b.given = true
+	return b.b, nil
+}
+
+// Release lets go of it.
+func (b *bulk) Release() { b.b = nil }
 
 // tooLarge is the answer that would take too much memory: the connection ends.
 type tooLarge struct{}

@@ -21,11 +21,12 @@ import (
 
 // DescribeConfigs reads settings. It answers in its turn, so that it sees what was changed before on the connection.
 func (f *Configs) DescribeConfigs(c *Call, req *kmsg.DescribeConfigsRequest) Reply {
-	return Later(func(context.Context) Response { return f.describe(req) })
+	return Later(func(ctx context.Context) Response { return f.describe(ctx, req) })
 }
 
-func (f *Configs) describe(req *kmsg.DescribeConfigsRequest) Response {
-	size := 0
+func (f *Configs) describe(ctx context.Context, req *kmsg.DescribeConfigsRequest) Response {
+	size := answerSize{ctx: ctx}
+	defer size.end()
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	known := !slices.ContainsFunc(req.Resources, func(r kmsg.DescribeConfigsRequestResource) bool {
 		return resource{r.ResourceType, r.ResourceName}.kindName() == "UNKNOWN"
@@ -50,16 +51,24 @@ func (f *Configs) describe(req *kmsg.DescribeConfigsRequest) Response {
 		}
 		for _, row := range rows {
 			if len(asked.ConfigNames) == 0 || slices.Contains(asked.ConfigNames, row.Name) {
-				answer.Configs = append(answer.Configs, describedRow(row, req))
-				size += 1 + len(answer.Configs[len(answer.Configs)-1].ConfigSynonyms)
+				c := describedRow(row, req)
+				if !size.add(1 + len(c.ConfigSynonyms) + textSize(c.Documentation)) {
+					return size.refused()
+				}
+				answer.Configs = append(answer.Configs, c)
 			}
-		}
-		if size > answerMax {
-			return tooLarge{}
 		}
 		resp.Resources = append(resp.Resources, answer)
 	}
-	return resp
+	return size.made(resp)
+}
+
+// textSize is what a text adds to the size of an answer.
+func textSize(s *string) int {
+	if s == nil {
+		return 0
+	}
+	return len(*s) / answerUnit
 }
 
 // rows are all settings of a resource.

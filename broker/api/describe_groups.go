@@ -33,18 +33,24 @@ func (g *Groups) DescribeGroups(_ *Call, req *kmsg.DescribeGroupsRequest) Reply 
 	return Later(func(ctx context.Context) Response {
 		resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 		resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(answers))
-		size := 0
-		for i, answer := range answers {
+		total := 0
+		for _, answer := range answers {
 			d, err := answer.Await(ctx)
 			if gone(err) {
 				return nil
 			}
-			if size += descriptionSize(d); size > answerMax {
-				return tooLarge{}
-			}
+			total += descriptionSize(d)
+		}
+		size := answerSize{ctx: ctx}
+		defer size.end()
+		if !size.add(total) {
+			return size.refused()
+		}
+		for i, answer := range answers {
+			d, err := answer.Await(ctx) // which is there
 			resp.Groups[i] = described(req, req.Groups[i], d, err)
 		}
-		return resp
+		return size.made(resp)
 	})
 }
 

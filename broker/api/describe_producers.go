@@ -18,7 +18,8 @@ import (
 func (f *Replicas) DescribeProducers(_ *Call, req *kmsg.DescribeProducersRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
 	img := f.Images.Current()
-	size := 0
+	var size answerSize
+	defer size.end()
 	for _, rt := range req.Topics {
 		at := kmsg.NewDescribeProducersResponseTopic()
 		at.Topic = rt.Topic
@@ -35,14 +36,14 @@ func (f *Replicas) DescribeProducers(_ *Call, req *kmsg.DescribeProducersRequest
 			} else {
 				f.describeProducers(rt.Topic, &p)
 			}
-			if size += len(p.ActiveProducers); size > answerMax {
+			if !size.add(len(p.ActiveProducers)) {
 				return Done(tooLarge{})
 			}
 			at.Partitions = append(at.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, at)
 	}
-	return Done(resp)
+	return Done(size.made(resp))
 }
 
 // describeProducers fills in one partition of a topic that exists. Errors found here have no message.

@@ -134,6 +134,8 @@ func (t *Topology) missing(req *kmsg.MetadataRequest) []string {
 }
 
 func (t *Topology) metadata(listener string, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, failed map[string]*kerr.Error) Response {
+	var size answerSize
+	defer size.end()
 	img := t.Images.Current()
 	resp.ClusterID = kmsg.StringPtr(img.ClusterID)
 	resp.ControllerID = img.ControllerID
@@ -151,9 +153,10 @@ func (t *Topology) metadata(listener string, req *kmsg.MetadataRequest, resp *km
 		names := img.TopicNames()
 		resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(names))
 		for _, name := range names {
+			size.add(len(img.Topics[name].Partitions))
 			resp.Topics = append(resp.Topics, describeTopic(img, listener, req, img.Topics[name]))
 		}
-		return resp
+		return size.made(resp)
 	}
 	seen := map[fetchKey]bool{}
 	resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
@@ -165,10 +168,12 @@ func (t *Topology) metadata(listener string, req *kmsg.MetadataRequest, resp *km
 		}
 		if !seen[key] {
 			seen[key] = true
-			resp.Topics = append(resp.Topics, t.askedTopic(img, listener, req, rt, byID, failed))
+			at := t.askedTopic(img, listener, req, rt, byID, failed)
+			size.add(len(at.Partitions)) // each topic once: they are as many as there are
+			resp.Topics = append(resp.Topics, at)
 		}
 	}
-	return resp
+	return size.made(resp)
 }
 
 // askedTopic answers for a topic that the request names by one or the other.

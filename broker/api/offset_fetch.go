@@ -46,18 +46,24 @@ func (g *Groups) OffsetFetch(_ *Call, req *kmsg.OffsetFetchRequest) Reply {
 	}
 	return Later(func(ctx context.Context) Response {
 		answers := make([]kmsg.OffsetFetchResponseGroup, len(fetches))
-		size := 0
+		total := 0
 		for i := range fetches {
 			offsets, err := fetches[i].answer.Await(ctx)
 			if gone(err) {
 				return nil
 			}
-			if size += len(offsets); size > answerMax {
-				return tooLarge{}
-			}
+			total += len(offsets)
+		}
+		size := answerSize{ctx: ctx}
+		defer size.end()
+		if !size.add(total) {
+			return size.refused()
+		}
+		for i := range fetches {
+			offsets, err := fetches[i].answer.Await(ctx) // which are there
 			answers[i] = fetches[i].result(img, offsets, err)
 		}
-		return fetched(req, answers)
+		return size.made(fetched(req, answers))
 	})
 }
 
