@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 
@@ -22,6 +23,10 @@ type Route struct {
 	InPlace bool
 	// carries says that the request brings somebody's bytes, and may be as large as the listener allows.
 	carries bool
+	// Cluster says that brokers send it to each other, about as many partitions as there are: of a cluster of 300,000 an
+	// UpdateMetadata has two million elements. It may be as large as the listener allows and have as many elements as it likes; what
+	// bounds them is the memory of requests. Who may send such can do anything to the cluster as it is.
+	Cluster bool
 
 	shapes  *shapes
 	request func() kmsg.Request // an empty one
@@ -39,7 +44,7 @@ func (r *Route) Converts(version int16) bool {
 // Weigh counts the elements of a request's arrays, if the body has from bytes or more, before they are decoded. An error
 // means that there are too many, that the body is too large for its API, or that it is not one of that version.
 func (r *Route) Weigh(version int16, body []byte, from int) (elements int, err error) {
-	if !r.carries && len(body) > namesMax {
+	if !r.carries && !r.Cluster && len(body) > namesMax {
 		return 0, fmt.Errorf("%s v%d: %w: %d bytes", r.Name, version, ErrTooLarge, len(body))
 	}
 	if len(body) < from {
@@ -50,14 +55,34 @@ func (r *Route) Weigh(version int16, body []byte, from int) (elements int, err e
 			err = fmt.Errorf("%s v%d: %w: %v\n%s", r.Name, version, ErrPanic, p, debug.Stack())
 		}
 	}()
-	n, ok := r.shapes.at(version).count(body, ElementsMax)
+	most := ElementsMax
+	if r.Cluster {
+		most = math.MaxInt
+	}
+	n, ok := r.shapes.at(version).count(body, most)
 	switch {
 	case !ok:
 		return 0, fmt.Errorf("%s v%d: %w", r.Name, version, errShape)
-	case n > ElementsMax:
+	case n > most:
 		return 0, fmt.Errorf("%s v%d: %w: more than %d elements in %d bytes", r.Name, version, ErrTooLarge, ElementsMax, len(body))
 	}
 	return n, nil
+}
+
+// Elements is how many elements a request may have, of which those were counted, none if the body is small.
+func (r *Route) Elements(counted int, body []byte) int {
+	if counted == 0 && !r.carries {
+		return len(body) / leastElement
+	}
+	return counted
+}
+
+// Cost is how much memory the elements of a request take until it is answered, in bytes.
+func (r *Route) Cost(elements int) int64 {
+	if r.Cluster {
+		return int64(elements) * clusterElementCost
+	}
+	return int64(elements) * ElementCost
 }
 
 // Serve decodes a request's body, which must have been weighed, and answers it. An error means that the body is not one of
@@ -86,6 +111,17 @@ const (
 	ElementsMax = 250_000
 	ElementCost = 600
 )
+
+// leastElement is about the size of the smallest elements, in bytes.
+const leastElement = 4
+
+// clusterElementCost is what an element costs where most are numbers and little is answered: a partition takes some 200 bytes, and
+// has three elements at least beside itself, a hostile one takes as much and has none.
+const clusterElementCost = 200
+
+// clusterKeys are the APIs whose routes are Cluster: LeaderAndIsr, StopReplica and UpdateMetadata from the controller, AlterPartition to it.
+var clusterKeys = []int16{(*kmsg.LeaderAndISRRequest)(nil).Key(), (*kmsg.StopReplicaRequest)(nil).Key(),
+	(*kmsg.UpdateMetadataRequest)(nil).Key(), (*kmsg.AlterPartitionRequest)(nil).Key()}
 
 var errShape = errors.New("not enough data")
 
@@ -117,6 +153,7 @@ func route[R kmsg.Request](method func(*Call, R) Reply, options ...option) Route
 			break
 		}
 	}
+	r.Cluster = slices.Contains(clusterKeys, r.Key)
 	r.shapes = &shapes{key: r.Key}
 	r.request = func() kmsg.Request { return kmsg.RequestForKey(r.Key) }
 	r.serve = func(c *Call, req kmsg.Request) Reply { return method(c, req.(R)) }

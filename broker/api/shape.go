@@ -224,6 +224,14 @@ func (c *counter) length(size int) int {
 	return max(n, 0)
 }
 
+// fixed is the size of an element that is nothing but numbers, in bytes; 0 for others.
+func (s *shape) fixed() int {
+	if len(s.parts) == 1 && s.parts[0].kind == fixed && !s.tagged {
+		return s.parts[0].size
+	}
+	return 0
+}
+
 // found counts what was found; false means that there is too much, or that the rest cannot be read.
 func (c *counter) found(n int) bool {
 	c.n += n
@@ -238,7 +246,14 @@ func (c *counter) count(s *shape) {
 		case text:
 			c.span(c.length(p.size))
 		case array:
-			for n := c.length(p.size); n > 0 && c.found(1); n-- {
+			n := c.length(p.size)
+			if size := p.of.fixed(); size > 0 {
+				if c.found(n) {
+					c.span(n * size)
+				}
+				continue
+			}
+			for ; n > 0 && c.found(1); n-- {
 				c.count(p.of)
 			}
 		case optional:
