@@ -15,8 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"barnabas/broker/api"
-	"barnabas/replication/cluster"
 	"barnabas/storage/clock"
 )
 
@@ -111,26 +109,14 @@ func TestAnAcceptorWithoutDescriptors(t *testing.T) {
 // Large answers that wait behind another are not gathered without end: a connection once held 64 times all topics.
 func TestLargeAnswersThatWaitAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		img := cluster.Empty()
-		img.Brokers[1] = &cluster.Broker{ID: 1, Endpoints: []cluster.Endpoint{{Listener: "PLAINTEXT", Protocol: "PLAINTEXT", Host: "127.0.0.1", Port: 1}}}
-		topic := &cluster.Topic{Name: "t", ID: cluster.TopicID{7}}
-		for range 5000 {
-			topic.Partitions = append(topic.Partitions, &cluster.Partition{Leader: 1, Replicas: []int32{1}, ISR: []int32{1}})
-		}
-		img.Put(topic)
-		s := &server{
-			listener: "PLAINTEXT", clock: clock.Real, log: zap.NewNop(), limits: limits{requestMaxBytes: 1 << 20},
-			routes: api.NewRoutes(&api.Versions{Images: still{img}, Self: 1}, &api.Topology{Images: still{img}}),
-		}
+		s := wideServer(0)
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
 		c := newConn(t.Context(), s, ours, 1)
 		defer c.cancel()
 		defer theirs.Close()
 		c.settled = make(chan struct{}, 1)
-		req := kmsg.NewPtrMetadataRequest()
-		req.Version = 9
-		frame := kmsg.NewRequestFormatter().AppendRequest(nil, req, 0)[4:]
+		frame := everyTopic()[4:]
 		c.pending.Store(1) // a fetch that waits
 		handled, bytes := 0, 0
 		go func() {

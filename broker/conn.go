@@ -20,8 +20,9 @@ import (
 const (
 	// owedMax bounds the replies of one connection that wait at a time; a client that pipelines more is not read.
 	owedMax = 64
-	// flushAt is how much of ready responses is gathered before they are written although more requests have arrived.
-	flushAt = 64 << 10
+	// flushAt is how much of ready responses is gathered before they are written although more requests have arrived. The last of
+	// them shall mostly fit into the 64 KB that a message begins with.
+	flushAt = 56 << 10
 	// countFrom is the size of a request from which its elements are counted before it is decoded; countFromBounded is that
 	// where the memory of requests is bounded. In less there is room for little.
 	countFrom        = 16 << 10
@@ -38,8 +39,13 @@ const (
 	owedElement = 100
 	// takeFrom is how much memory, in bytes, the elements of a request need to be counted in the bound of all.
 	takeFrom = 64 << 10
-	// frameStall is how long a client may be silent within a frame that holds memory of all.
-	frameStall = 30 * time.Second
+	// frameStall is how long a client may be silent within a frame that holds memory of all. frameGrace is how long it may take,
+	// and a second more for each frameRate bytes, to fill what it has been given of that when others wait for it; overdueLook is
+	// how often it is looked whether any do once that is over.
+	frameStall  = 30 * time.Second
+	frameGrace  = 10 * time.Second
+	frameRate   = 1 << 20
+	overdueLook = time.Second
 )
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
@@ -58,12 +64,14 @@ type conn struct {
 	// pending counts the replies that are with the writer. Only the reader adds; while it is zero, the reader may write.
 	pending atomic.Int32
 	settled chan struct{} // gets a token when pending is zero again
-	owes    int           // about how many bytes the replies that are with the writer hold, for the reader only; see owesMax
 
-	// What the request in work has taken of server.memory: all of it, and the part of that which it took by takeMore.
-	taken, takenMore int64
+	// The rest of a request that has taken memory: until when what it has been given must be filled, and when something came last.
+	taken             share // of server.memory
+	frameDue, heardAt time.Time
 
-	mu     sync.Mutex // guards out and sender: held to write
+	answers holder // what the answers hold, which owes counts in any case; see owesMax
+
+	mu     sync.Mutex // guards out and sender: held to write, or by the reader alone while nothing is pending
 	out    protocol.Message
 	sender *protocol.Sender
 	broken error // why nothing can be written any more
@@ -83,6 +91,7 @@ type owedReply struct {
 	key           int16
 	correlationID int32
 	flexible      bool
+	holds         int64 // about how many bytes while it is with the writer
 }
 
 // newConn makes a connection that ends with the context; it must be served or cancelled.
@@ -95,19 +104,25 @@ func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 	c.frames = protocol.NewFrameReader(idleReader{c, protocol.NewReceiver(socket)}, s.limits.requestMaxBytes)
 	if s.memory != nil {
 		c.frames.Admit(c.admit)
+		c.answers.leave = c.deaf
+		c.sender.Stalled(c.stalled)
 	}
 	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
 	return c
 }
 
-// admit takes the memory for a large request, of which the rest is about to be read, once all before it are answered: nobody
+// admit takes the memory for a part of a large request that is about to be read, at first once all before it are answered: nobody
 // may hold memory while answers wait for others, who may need it, or for a client that does not read them.
-func (c *conn) admit(size int) error {
-	c.settleAndFlush()
-	if err := c.server.memory.take(c.ctx, int64(size)); err != nil {
+func (c *conn) admit(n int) error {
+	more := int64(n) - c.taken.n
+	if c.taken.n == 0 {
+		c.settleAndFlush()
+	}
+	if err := c.server.memory.take(c.ctx, &c.taken, more); err != nil {
 		return err
 	}
-	c.taken = int64(size)
+	c.heardAt = c.server.clock.Now()
+	c.frameDue = c.heardAt.Add(frameGrace + time.Duration(more)*time.Second/frameRate)
 	c.readBy = 0 // the rest has less time
 	return nil
 }
@@ -117,11 +132,11 @@ func (c *conn) settleAndFlush() {
 	_ = c.flush() // the next write finds out when that fails
 }
 
-// giveBack gives back what the request in work has taken.
+// giveBack gives back what the request in work has taken, and its frame.
 func (c *conn) giveBack() {
-	if c.taken > 0 {
-		c.server.memory.give(c.taken, c.takenMore)
-		c.taken, c.takenMore = 0, 0
+	if c.taken.n > 0 {
+		c.frames.Free()
+		c.server.memory.give(&c.taken)
 		if c.server.limits.idle <= 0 && c.readBy == 0 {
 			_ = c.socket.SetReadDeadline(time.Time{}) // that of a frame
 		}
@@ -147,16 +162,15 @@ func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int
 		return 0, false, err
 	}
 	alone = elements > aloneElements || !route.InPlace && len(body) > aloneBytes || route.Converts(version)
-	more := int64(elements) * api.ElementCost
+	more := route.Cost(elements)
 	takes := c.server.memory != nil && more > max(int64(len(body)), takeFrom)
-	if takes || alone || c.owes > owesMax {
+	if takes || alone || c.answers.owes.Load() > owesMax {
 		c.settleAndFlush()
 	}
 	if takes {
-		if err := c.server.memory.takeMore(c.ctx, more); err != nil {
+		if err := c.server.memory.take(c.ctx, &c.taken, more); err != nil {
 			return 0, false, err
 		}
-		c.taken, c.takenMore = c.taken+more, more
 	}
 	return elements, alone, nil
 }
@@ -196,7 +210,7 @@ func (c *conn) serve() {
 				c.settle()
 			}
 		}
-		if !c.frames.Ready() && c.pending.Load() == 0 && c.flush() != nil {
+		if c.pending.Load() == 0 && (!c.frames.Ready() || c.out.Size() >= flushAt) && c.flush() != nil {
 			cancel()
 			break
 		}
@@ -211,6 +225,9 @@ func (c *conn) serve() {
 	c.mu.Lock()
 	c.out.Reset()
 	c.mu.Unlock()
+	if c.server.memory != nil {
+		c.server.memory.answers.forget(&c.answers)
+	}
 }
 
 // retire has the connection end once it has written the answers that it owes.
@@ -253,12 +270,12 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 		if !route.InPlace {
 			copied := c.client
 			call, body = &copied, bytes.Clone(body)
+			owed.holds = int64(len(body))
 		}
-		owed.reply, err = route.Serve(call, body)
-		c.giveBack() // as Kafka does: a client that does not read its answers must not hold what others need
-		if err != nil {
+		if owed.reply, err = route.Serve(call, body); err != nil {
 			return owed, false, false, c.refuse(frame, err)
 		}
+		c.giveBack() // as Kafka does: a client that does not read its answers must not hold what others need
 	}
 	if owed.reply.Closes() {
 		return owed, false, false, false
@@ -268,23 +285,48 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 		return owed, false, false, true
 	}
 	if ready && c.pending.Load() == 0 {
-		return owed, false, false, c.respond(owed, resp) == nil
+		return owedReply{}, false, false, c.respond(owed, resp) == nil
 	}
 	// What is gathered goes out before the writer's turn, who finds out by itself when that fails.
 	if c.pending.Load() == 0 {
 		_ = c.flush()
-		c.owes = 0
 	}
-	c.owes += elements * owedElement
+	if route != nil {
+		owed.holds += int64(route.Elements(elements, body) * owedElement)
+	}
 	if ready && route != nil && !route.InPlace {
 		// As bytes it is smaller, and its size is known.
 		if body, ok := encode(resp); ok {
 			owed.reply = api.Done(body)
-			c.owes += len(body)
+			owed.holds += int64(len(body))
+		} else if large, ok := resp.(interface{ Holds() int }); ok {
+			owed.holds += int64(large.Holds())
 		}
 	}
 	c.pending.Add(1)
+	c.owe(owed.holds)
 	return owed, true, alone, true
+}
+
+// owe says that the answers that are with the writer hold so many bytes more.
+func (c *conn) owe(n int64) {
+	if now := c.answers.owes.Add(n); c.server.memory != nil && max(now, now-n) > owedFree {
+		c.server.memory.answers.count(&c.answers)
+	}
+}
+
+// stalled says what is held while the socket takes no more.
+func (c *conn) stalled() {
+	if n := int64(c.out.Holds()); c.answers.out.Swap(n) != n {
+		c.server.memory.answers.count(&c.answers)
+	}
+}
+
+// deaf ends a connection that holds more than there is room for.
+func (c *conn) deaf() {
+	c.server.log.Info("connection closed: its client does not read the answers, and they hold memory (queued.max.request.bytes)",
+		zap.Stringer("client", c.client.Client))
+	c.cancel()
 }
 
 // encoded is the body of a response.
@@ -311,17 +353,14 @@ func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
 		if _, ready := o.reply.Ready(); !ready && c.flush() != nil {
 			cancel()
 		}
-		resp := c.await(ctx, cancel, o)
-		if resp != nil && ctx.Err() == nil {
-			err := c.respond(o, resp)
-			if err == nil && len(c.owed) == 0 {
-				err = c.flush()
-			}
-			if err != nil {
-				cancel()
-			}
-		} else if r, ok := resp.(releaser); ok {
-			r.Release()
+		err := c.answer(ctx, cancel, o)
+		c.owe(-o.holds)
+		enough := flushAt
+		if len(c.owed) == 0 {
+			enough = 1
+		}
+		if err != nil || c.flushFrom(enough) != nil {
+			cancel()
 		}
 		if c.pending.Add(-1) == 0 {
 			select {
@@ -330,6 +369,18 @@ func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
 			}
 		}
 	}
+}
+
+// answer waits for a reply and appends it to what goes out next, which nothing else holds then.
+func (c *conn) answer(ctx context.Context, cancel context.CancelFunc, o owedReply) error {
+	resp := c.await(ctx, cancel, o)
+	if resp != nil && ctx.Err() == nil {
+		return c.respond(o, resp)
+	}
+	if r, ok := resp.(releaser); ok {
+		r.Release()
+	}
+	return nil
 }
 
 // await waits for a reply. A fault of ours must cost one connection, not the broker.
@@ -350,7 +401,8 @@ type messageResponse interface {
 
 type releaser interface{ Release() }
 
-// respond appends a response to what goes out next. A fault of ours costs the connection here too.
+// respond appends a response to what goes out next. It does not write: what the response was made of shall not be held while a
+// client is slow. A fault of ours costs the connection here too.
 func (c *conn) respond(o owedReply, resp api.Response) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -379,25 +431,32 @@ func (c *conn) respond(o owedReply, resp api.Response) (err error) {
 		c.out.Buf = resp.AppendTo(c.out.Buf)
 	}
 	c.out.EndFrame(mark)
-	if c.out.Size() >= flushAt {
-		return c.flushLocked()
-	}
 	return nil
 }
 
-func (c *conn) flush() error {
+func (c *conn) flush() error { return c.flushFrom(1) }
+
+// flushFrom writes what goes out next if that has some size, in bytes.
+func (c *conn) flushFrom(size int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.out.Size() < size {
+		return c.broken
+	}
 	return c.flushLocked()
 }
 
 func (c *conn) flushLocked() error {
-	if c.broken != nil || c.out.Size() == 0 {
+	if c.broken != nil {
 		return c.broken
 	}
 	c.wroteAt.Store(c.renew(&c.writeBy, c.socket.SetWriteDeadline))
 	c.broken = c.sender.Send(&c.out)
 	c.out.Reset()
+	if c.answers.out.Load() > 0 {
+		c.answers.out.Store(0)
+		c.server.memory.answers.count(&c.answers)
+	}
 	return c.broken
 }
 
@@ -429,7 +488,9 @@ type idleReader struct {
 
 func (r idleReader) Read(b []byte) (int, error) {
 	for {
-		r.renew()
+		if err := r.renew(); err != nil {
+			return 0, err
+		}
 		if n, err := r.socket.Read(b); !r.waits(n, err) {
 			return n, err
 		}
@@ -438,30 +499,60 @@ func (r idleReader) Read(b []byte) (int, error) {
 
 func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
 	for {
-		r.renew()
+		if err := r.renew(); err != nil {
+			return 0, err
+		}
 		if n, err := r.socket.ReadBorrowed(borrow, giveBack); !r.waits(n, err) {
 			return n, err
 		}
 	}
 }
 
-func (r idleReader) renew() {
-	if r.c.taken > 0 {
-		_ = r.c.socket.SetReadDeadline(r.c.server.clock.Now().Add(frameStall))
-		return
+// renew sets the deadline of the next read. The error ends the connection.
+func (r idleReader) renew() error {
+	if r.c.taken.n > 0 {
+		return r.hurry()
 	}
 	now := r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
 	if now-r.c.readAt.Load() >= int64(time.Second) { // to tell the time costs less than to write it down
 		r.c.readAt.Store(now)
 	}
+	return nil
+}
+
+var errSlowFrame = errors.New("the rest of a request does not come fast enough")
+
+// hurry is renew within a frame that holds memory of all.
+func (r idleReader) hurry() error {
+	c, now := r.c, r.c.server.clock.Now()
+	next := c.frameDue
+	if !now.Before(c.frameDue) {
+		if c.server.memory.wanted.Load() {
+			c.server.log.Info("connection closed: the rest of a request comes slowly, and it holds memory that others wait for (queued.max.request.bytes)",
+				zap.Stringer("client", c.client.Client), zap.Int64("bytes", c.taken.n))
+			return errSlowFrame
+		}
+		next = now.Add(overdueLook)
+	}
+	if silent := c.heardAt.Add(frameStall); silent.Before(next) {
+		next = silent
+	}
+	_ = c.socket.SetReadDeadline(next)
+	return nil
 }
 
 // waits says whether a read that has failed for want of time is to be tried again.
 func (r idleReader) waits(n int, err error) bool {
+	if r.c.taken.n > 0 && n > 0 {
+		r.c.heardAt = r.c.server.clock.Now()
+	}
 	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
-	if r.c.taken > 0 {
+	if r.c.taken.n > 0 {
+		if r.c.server.clock.Now().Sub(r.c.heardAt) < frameStall {
+			return true
+		}
 		r.c.server.log.Info("connection closed: the rest of a request does not come, and it holds memory (queued.max.request.bytes)",
 			zap.Stringer("client", r.c.client.Client), zap.Duration("silent for", frameStall))
 		return false

@@ -4,25 +4,33 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // requestMemory bounds the memory of requests that are read and in work, over all connections (queued.max.request.bytes,
-// KIP-72). As in Kafka a request of any size is let in while anything is left, so that the most in use is the bound and one
-// request more, and none waits for ever because it is large. What it takes is the size of its frame, once the first 64 KB of
-// it have come: so much each connection may hold without asking, and a client that claims much and sends little takes nothing
-// from others.
+// KIP-72). As in Kafka a request is let in while anything is left, whatever it takes, so that the most in use is the bound and
+// one request more, and none waits for ever because it is large. A request takes what it needs in steps: nothing for the first
+// 64 KB of its frame, which each connection may hold without asking, then room for four times as much whenever the last is
+// full. A client that claims much and sends little takes little from others.
 //
-// A request with many elements takes more once they are counted (takeMore). It holds memory while it waits for that, and so
+// A request with many elements takes more once they are counted. Who takes more holds memory while it waits for that, and so
 // may all others: one of them at a time goes on whatever is left, so they do not wait for each other for ever.
 type requestMemory struct {
-	mu   sync.Mutex // guards all below
-	left int64      // negative when more is in use than the bound
-	more int        // requests that have taken more
-	// waiting are those that want memory, first come first served, but whoever waits for more goes first.
+	answers *answerMemory // has a bound of its own
+	wanted  atomic.Bool   // somebody waits
+
+	mu     sync.Mutex // guards all below, and the shares
+	left   int64      // negative when more is in use than the bound
+	beyond *share     // the one that has taken more than was left, and goes on whatever is left
+	// waiting are those that want memory, first come first served, but whoever has some goes first.
 	waiting, waitingMore []*memoryWait
 }
 
+// share is what one request has of the memory.
+type share struct{ n int64 }
+
 type memoryWait struct {
+	share   *share
 	n       int64
 	granted chan struct{} // closed with requestMemory.mu held
 }
@@ -32,23 +40,18 @@ func newRequestMemory(bound int64) *requestMemory {
 	if bound <= 0 {
 		return nil
 	}
-	return &requestMemory{left: bound}
+	return &requestMemory{left: bound, answers: newAnswerMemory(bound)}
 }
 
-// take waits until anything is left and takes n bytes, for give to give back. The error is the context's, and nothing is
-// taken then.
-func (m *requestMemory) take(ctx context.Context, n int64) error {
-	return m.wait(ctx, &m.waiting, n)
-}
-
-// takeMore is take for a request that holds memory already; n must be positive.
-func (m *requestMemory) takeMore(ctx context.Context, n int64) error {
-	return m.wait(ctx, &m.waitingMore, n)
-}
-
-func (m *requestMemory) wait(ctx context.Context, queue *[]*memoryWait, n int64) error {
+// take waits until anything is left, or until it is the turn of this share if that has some already, and takes n bytes, which must
+// be positive, for give to give back. The error is the context's, and nothing is taken then.
+func (m *requestMemory) take(ctx context.Context, s *share, n int64) error {
+	w := &memoryWait{share: s, n: n, granted: make(chan struct{})}
 	m.mu.Lock()
-	w := &memoryWait{n: n, granted: make(chan struct{})}
+	queue := &m.waiting
+	if s.n > 0 {
+		queue = &m.waitingMore
+	}
 	*queue = append(*queue, w)
 	m.grant()
 	m.mu.Unlock()
@@ -61,36 +64,47 @@ func (m *requestMemory) wait(ctx context.Context, queue *[]*memoryWait, n int64)
 	defer m.mu.Unlock()
 	if i := slices.Index(*queue, w); i >= 0 {
 		*queue = slices.Delete(*queue, i, i+1)
+		m.grant() // it may have been the one to go on
 		return ctx.Err()
 	}
 	return nil // it was granted meanwhile
 }
 
-// give gives back n bytes, those among them that were taken by takeMore being more.
-func (m *requestMemory) give(n, more int64) {
+// give gives back all of a share.
+func (m *requestMemory) give(s *share) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.left += n
-	if more > 0 {
-		m.more--
+	m.left += s.n
+	s.n = 0
+	if m.beyond == s {
+		m.beyond = nil
 	}
 	m.grant()
 }
 
 // grant lets in whoever may come in.
 func (m *requestMemory) grant() {
-	for len(m.waitingMore) > 0 && (m.left > 0 || m.more == 0) {
-		m.more++
-		m.pop(&m.waitingMore)
+	for len(m.waitingMore) > 0 {
+		next := 0
+		if m.left <= 0 && m.beyond != nil {
+			if next = slices.IndexFunc(m.waitingMore, func(w *memoryWait) bool { return w.share == m.beyond }); next < 0 {
+				break
+			}
+		}
+		m.pop(&m.waitingMore, next)
 	}
 	for len(m.waiting) > 0 && m.left > 0 {
-		m.pop(&m.waiting)
+		m.pop(&m.waiting, 0)
 	}
+	m.wanted.Store(len(m.waiting)+len(m.waitingMore) > 0)
 }
 
-func (m *requestMemory) pop(queue *[]*memoryWait) {
-	w := (*queue)[0]
-	*queue = slices.Delete(*queue, 0, 1)
-	m.left -= w.n
+func (m *requestMemory) pop(queue *[]*memoryWait, i int) {
+	w := (*queue)[i]
+	*queue = slices.Delete(*queue, i, i+1)
+	if m.left -= w.n; m.left <= 0 && m.beyond == nil {
+		m.beyond = w.share
+	}
+	w.share.n += w.n
 	close(w.granted)
 }

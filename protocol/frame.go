@@ -36,7 +36,7 @@ type FrameReader struct {
 	r, w     int     // unread bytes are buf[r:w]
 	// size is what the next buffer shall hold: a client that has sent large frames will send more.
 	size  int
-	admit func(size int) error // see Admit
+	admit func(n int) error // see Admit
 	// stash is the beginning of a frame, while the rest is waited for without a buffer.
 	stash []byte
 
@@ -59,10 +59,11 @@ func NewFrameReader(src io.Reader, limit int) *FrameReader {
 // AdmitFrom is the size, in bytes, above which a frame must be admitted.
 const AdmitFrom = smallestBuffer - 4
 
-// Admit has admit called with the size of each frame above AdmitFrom once as much of it has come, and before the rest is read;
-// its error is that of Next. Who claims a large frame and does not send it takes nothing. With it no more is read ahead than
-// the smallest buffer holds, so that what is in memory beyond that is what was admitted.
-func (f *FrameReader) Admit(admit func(size int) error) { f.admit = admit }
+// Admit has admit called for each frame above AdmitFrom: with how many bytes there will be room for, size field included, whenever
+// there is no more room and before there is, first when as much as AdmitFrom has come, last with the whole size. Its error is
+// that of Next. Who claims a large frame and does not send it takes nothing. With it no more is read ahead than the smallest
+// buffer holds, so that what is in memory beyond that is what was admitted.
+func (f *FrameReader) Admit(admit func(n int) error) { f.admit = admit }
 
 // Next waits for a whole frame. io.EOF says that the stream ended between frames, io.ErrUnexpectedEOF within one.
 // A frame's memory grows with what has arrived, not with what its size claims.
@@ -78,9 +79,6 @@ func (f *FrameReader) Next() ([]byte, error) {
 		if err := f.fill(smallestBuffer); err != nil {
 			return nil, err
 		}
-		if err := f.admit(size); err != nil {
-			return nil, err
-		}
 	}
 	if err := f.fill(4 + size); err != nil {
 		return nil, err
@@ -91,6 +89,13 @@ func (f *FrameReader) Next() ([]byte, error) {
 		f.size = min(max(4+size, f.size/2), largestPooled)
 	}
 	return frame, nil
+}
+
+// Free gives the buffer back when nothing in it is unread. The last frame must not be used afterwards.
+func (f *FrameReader) Free() {
+	if f.r == f.w {
+		f.drop()
+	}
 }
 
 // Ready says that a whole frame has arrived already, so that Next will not wait.
@@ -125,7 +130,9 @@ func (f *FrameReader) fill(n int) error {
 func (f *FrameReader) read(n int) (int, error) {
 	switch {
 	case f.r < f.w:
-		f.makeRoom(n)
+		if err := f.makeRoom(n); err != nil {
+			return 0, err
+		}
 		if f.patient != nil && f.w-f.r <= stashMax && len(f.buf) == smallestBuffer {
 			return f.patient.ReadBorrowed(f.resume, f.pause)
 		}
@@ -145,19 +152,26 @@ func (f *FrameReader) read(n int) (int, error) {
 
 // makeRoom moves what is unread to where n bytes fit, or as many as four times what the buffer has held so far. What
 // room there is behind it is filled first.
-func (f *FrameReader) makeRoom(n int) {
+func (f *FrameReader) makeRoom(n int) error {
 	if f.r+n <= len(f.buf) || f.r == 0 && f.w < len(f.buf) {
-		return
+		return nil
 	}
 	old := f.borrowed
 	if n > len(f.buf) {
-		f.borrowed = borrowBuffer(min(n, 4*len(f.buf)))
+		room := min(n, 4*len(f.buf))
+		if f.admit != nil {
+			if err := f.admit(room); err != nil {
+				return err
+			}
+		}
+		f.borrowed = borrowBuffer(room)
 	}
 	f.w = copy(f.borrowed.b, f.buf[f.r:f.w])
 	f.r, f.buf = 0, f.borrowed.b
 	if old != f.borrowed {
 		old.giveBack()
 	}
+	return nil
 }
 
 // borrow gets a buffer where there is none.

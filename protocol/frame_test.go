@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -72,19 +73,19 @@ func TestClaimedSizeIsNotAllocated(t *testing.T) {
 	}
 }
 
-// A large frame is admitted before more of it is read than the smallest buffer holds; one that is not is not read, and none
-// makes room for the next before that is admitted. A small one need not be.
+// A large frame is admitted before more of it is read than the smallest buffer holds, and again whenever there is to be room for
+// more; one that is not is not read, and none makes room for the next before that is admitted. A small one need not be.
 func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	large, small := make([]byte, 4*smallestBuffer), []byte("small")
 	src := bytes.NewReader(framed(large, small, large))
 	refusal := errors.New("no")
 	var asked []int
 	f := NewFrameReader(src, 1<<20)
-	f.Admit(func(size int) error {
-		if len(f.buf) > smallestBuffer {
-			t.Errorf("%d bytes are held before a frame of %d is admitted", len(f.buf), size)
+	f.Admit(func(n int) error {
+		if len(f.buf) > smallestBuffer && len(asked) != 1 || f.r != 0 || f.w != len(f.buf) {
+			t.Errorf("%d bytes are held, %d are in it, before %d are admitted", len(f.buf), f.w-f.r, n)
 		}
-		if asked = append(asked, size); len(asked) == 2 {
+		if asked = append(asked, n); len(asked) == 3 {
 			return refusal
 		}
 		return nil
@@ -94,9 +95,12 @@ func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 			t.Fatalf("%d bytes, %v; want %d", len(got), err, len(want))
 		}
 	}
+	if !slices.Equal(asked, []int{4 * smallestBuffer, 4 + len(large)}) {
+		t.Fatalf("asked for %v", asked)
+	}
 	f.drop() // what was read ahead of the third
 	src.Reset(framed(large)[:smallestBuffer-1])
-	if _, err := f.Next(); err != io.ErrUnexpectedEOF || len(asked) != 1 {
+	if _, err := f.Next(); err != io.ErrUnexpectedEOF || len(asked) != 2 {
 		t.Fatalf("%v; asked for %v before as much has come", err, asked)
 	}
 	f.drop()
@@ -104,7 +108,7 @@ func TestFramesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	if _, err := f.Next(); err != refusal {
 		t.Fatal(err)
 	}
-	if read := len(framed(large)) - src.Len(); read > smallestBuffer || len(asked) != 2 {
+	if read := len(framed(large)) - src.Len(); read > smallestBuffer || len(asked) != 3 {
 		t.Fatalf("%d bytes of a frame that is refused are read; asked for %v", read, asked)
 	}
 }
