@@ -10,7 +10,7 @@
 // session ends last, when the logs are closed.
 //
 // Locks: settingsWatch.mu -> config's -> listeners.mu -> crowd.mu, server.mu; Images.mu -> Partition.mu; Images.mu -> settingsWatch.mu -> topics.changes -> the partitions' own; crowd.mu,
-// requestMemory.mu, topics.mu and conn.mu are leaves.
+// requestMemory.mu, topics.mu, answerMemory.mu and logKinds.mu are leaves; conn.mu is held over the last two only.
 //
 // Non-obvious:
 //   - A Broker is a value: several run in one process, nothing is global.
@@ -18,7 +18,9 @@
 //     copied, or the route must not be InPlace.
 //   - A reply that waits is always run, even when its connection has ended: an append may still owe its flush.
 //   - Memory of requests (queued.max.request.bytes) is never held while an answer is waited for, nor while one is written:
-//     what is waited for may need it, and a client that does not read must not keep it.
+//     what is waited for may need it, and a client that does not read must not keep it. Answers have a bound of their own, at
+//     which nobody waits: the connections end that have held theirs for longest.
+//   - Nothing but bytes is held while a response is written: it is encoded, and let go of, before the socket may take no more.
 //   - The reader of a connection writes a response itself only while the writer owes none, or answers would overtake each
 //     other.
 package broker
@@ -123,6 +125,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	b := &Broker{settings: config.NewSettings(o.Config, -1), clock: o.Clock, fs: o.FS, wrapStore: o.wrapStore,
 		started: make(chan struct{}), done: make(chan struct{})}
 	b.loggers, b.log = config.LoggersOf(o.Logger)
+	b.log = limitLog(b.log, o.Clock)
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	starting, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
