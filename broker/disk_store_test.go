@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap/zaptest"
 
 	"barnabas/broker/config"
@@ -121,6 +122,17 @@ func TestTheDiskOfTheStoreIsFull(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	// Kafka's controller cannot write either then, and its producers are told to ask again.
+	newID := func() int16 {
+		resp, err := c.SeedBrokers()[0].Request(t.Context(), kmsg.NewPtrInitProducerIDRequest()) // which does not ask again by itself
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.(*kmsg.InitProducerIDResponse).ErrorCode
+	}
+	if code := newID(); code != kerr.CoordinatorLoadInProgress.Code {
+		t.Errorf("InitProducerId: %v", kerr.ErrorForCode(code))
+	}
 	if err := produce(bad); !errors.Is(err, kerr.KafkaStorageError) {
 		t.Fatalf("the failing write: %v", err)
 	}
@@ -141,6 +153,9 @@ func TestTheDiskOfTheStoreIsFull(t *testing.T) {
 	full.Store(false)
 	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, "new"); err != nil {
 		t.Errorf("with room: %v", err)
+	}
+	if code := newID(); code != 0 {
+		t.Errorf("with room, InitProducerId: %v", kerr.ErrorForCode(code))
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Fatal(err)

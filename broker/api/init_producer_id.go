@@ -11,7 +11,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -38,10 +37,8 @@ func (f *Producers) InitProducerID(_ *Call, req *kmsg.InitProducerIDRequest) Rep
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code // Kafka's word for "no ids yet": clients ask again
-			if ke := (*kerr.Error)(nil); errors.As(err, &ke) {
-				resp.ErrorCode = ke.Code
-			}
+			// Kafka's word for "no ids yet", whatever the controller's error was: clients ask again.
+			resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
 		default:
 			resp.ProducerID, resp.ProducerEpoch = id, 0
 		}
