@@ -44,8 +44,11 @@ func TestHostilePeers(t *testing.T) {
 		{"claims of a hundred megabytes", bounded("104857600"), claims, 600},
 		{"a million elements", bounded("33554432"), elements, 250},
 		{"clients that do not go on", bounded(mega), stalled, 200},
-		// Answers to old consumers are converted in memory: 8 MiB for each of twenty, three times over until they are collected.
-		{"clients that do not read", bounded(mega), deaf, 800},
+		{"clients that do not read", bounded(mega), deaf, mostOf(1<<20, 20, 0)},
+		// The largest answer is one to DescribeConfigs, of some 15 MiB, which it takes three times more to make.
+		{"hundreds that do not read large answers", bounded("16777216"), deafInLarge, mostOf(16<<20, 200, 60<<20)},
+		{"frames that trickle in", bounded(mega), trickling, mostOf(1<<20, 100, 0)},
+		{"refused requests in a loop", bounded(mega), refusedInALoop, 96},
 		{"ten thousand connections", bounded(mega), storm, 400},
 		{"truncated frames", bounded(mega), truncated, 96},
 		{"other protocols", nil, others, 64},
@@ -62,6 +65,13 @@ func TestHostilePeers(t *testing.T) {
 // bounded are settings with a bound of the memory of requests, which is also that of one.
 func bounded(bytes string) map[string]string {
 	return map[string]string{"queued.max.request.bytes": bytes, "socket.request.max.bytes": bytes}
+}
+
+// mostOf is what a broker holds at most, in MiB: what it takes to be there, and twice (as the garbage collector has it) the bound for
+// requests and as much for answers, what each connection may hold without asking to read and to write, and what the largest answer is
+// made from.
+func mostOf(queued, connections, largest int64) int64 {
+	return 64 + 2*(2*queued+connections*(128<<10)+largest)>>20
 }
 
 // besieged is a broker with a healthy client.
@@ -470,6 +480,136 @@ func deaf(t *testing.T, b *besieged) {
 		writers.Wait()
 		b.goesOn(t, 5)
 	}
+}
+
+// deafInLarge has hundreds of clients ask for what is large and read nothing of it: all topics, all settings again and again, and 50 MiB
+// of records in the format of old consumers, from batches that are compressed and such that are not. Three hundred who asked for 5000
+// partitions held a gigabyte, and forty old consumers one and a half.
+func deafInLarge(t *testing.T, b *besieged) {
+	create(t, b.Addr, "wide", 5000)
+	records := create(t, b.Addr, "records", 50)
+	c, err := peers.Dial(b.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	old := fetchOf(records, 2, 0)
+	old.Topics[0].Partitions = nil
+	noise := make([]byte, 450_000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 7)
+	}
+	for id := range int32(50) {
+		batch := batchOf([]codec.Type{codec.None, codec.LZ4}[id%2], noise, noise)
+		if _, err := c.RoundTrip(produceTo(records, id, batch), patience); err != nil {
+			t.Fatal(err)
+		}
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.PartitionMaxBytes = id, 1<<20
+		old.Topics[0].Partitions = append(old.Topics[0].Partitions, p)
+	}
+	metadata := kmsg.NewPtrMetadataRequest()
+	metadata.Version = 9
+	configs := kmsg.NewPtrDescribeConfigsRequest()
+	configs.Version, configs.IncludeDocumentation, configs.IncludeSynonyms = 4, true, true
+	for range 100 {
+		configs.Resources = append(configs.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "0"})
+	}
+	for _, req := range []kmsg.Request{metadata, configs, old} {
+		closed := func() int { return bytes.Count(readFile(t, b.Log), []byte("its client does not read the answers")) }
+		before := closed()
+		requests := bytes.Repeat(frameOf(req), 100)
+		var writers sync.WaitGroup
+		leave := b.crowd(t, 200, func(_ int, c *peers.Conn) error {
+			_ = c.Conn.(*net.TCPConn).SetReadBuffer(4096)
+			writers.Go(func() { _, _ = c.Write(requests) })
+			return nil
+		})
+		eventually(t, "they hold more than they may, and some are closed: "+kmsg.NameForKey(req.Key()), func() error {
+			if closed() == before {
+				return errors.New("none is")
+			}
+			return nil
+		})
+		b.goesOn(t, 50)
+		leave()
+		writers.Wait()
+		b.goesOn(t, 5)
+	}
+}
+
+// trickling has clients send a large frame a byte at a time, once a part of it has come that takes memory of all. An honest large
+// request gets its turn all the same.
+func trickling(t *testing.T, b *besieged) {
+	head := append(binary.BigEndian.AppendUint32(nil, 1<<20), frameOf(produceTo("healthy", 0, nil))[4:20]...)
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	leave := b.crowd(t, 8, func(_ int, c *peers.Conn) error {
+		if err := write(c, append(head, make([]byte, 200_000)...)); err != nil {
+			return err
+		}
+		writers.Go(func() {
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+					if _, err := c.Write([]byte{0}); err != nil {
+						return
+					}
+				}
+			}
+		})
+		return nil
+	})
+	b.goesOn(t, 20)
+	honest := create(t, b.Addr, "honest", 1)
+	c, err := peers.Dial(b.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	resp, err := c.RoundTrip(produceTo(honest, 0, batchOf(codec.None, make([]byte, 900_000))), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0]; p.ErrorCode != 0 {
+		t.Error(kerr.ErrorForCode(p.ErrorCode))
+	}
+	close(stop)
+	leave()
+	writers.Wait()
+	b.goesOn(t, 20)
+	if log := readFile(t, b.Log); !bytes.Contains(log, []byte("the rest of a request comes slowly")) {
+		t.Error("no connection was closed")
+	}
+}
+
+// refusedInALoop has clients send what is refused, again and again: the log says so for a while, then how often it did not.
+func refusedInALoop(t *testing.T, b *besieged) {
+	const n = 6000
+	unknown := peers.Frame(999, 0, 1, "hostile", false, nil)
+	leave := b.crowd(t, n, func(_ int, c *peers.Conn) error {
+		_, err := c.Send(unknown, patience)
+		if err = mayClose(err); err != nil {
+			return err
+		}
+		return c.Close()
+	})
+	leave()
+	b.goesOn(t, 20)
+	lines := bytes.Count(readFile(t, b.Log), []byte("request refused"))
+	if lines < 500 || lines > n/2 {
+		t.Errorf("%d lines for %d requests that were refused", lines, n)
+	}
+	eventually(t, "the log says what was left out", func() error {
+		if !bytes.Contains(readFile(t, b.Log), []byte("lines were left out")) {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 }
 
 // storm has as many clients as descriptors allow connect at once, ten thousand at most, be answered, and stay.
