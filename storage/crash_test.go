@@ -454,3 +454,39 @@ func TestLeftovers(t *testing.T) {
 	}
 	b.log.Abandon()
 }
+
+// A log is opened after a clean stop, with index files; more is appended, and synced; then it rolls and the process dies before the
+// sealed segment's indexes are written. The recovery begins behind the segment, and must not believe the old files: they know nothing
+// of the transaction that was aborted since, nor of the newest timestamp.
+func TestOldIndexesOfASealedSegment(t *testing.T) {
+	b := newBench(t)
+	b.config.SegmentBytes = 2000
+	b.open(nil)
+	must1(b.append(plain(1, 300, t0)))(t)
+	must(t, b.log.Close())
+	b.open(func(o *storage.LogOptions) { o.Clean = true })
+	must1(b.append(makeBatch(batchSpec{count: 1, size: 300, ts: t0 + 50, producer: 7, txn: true})))(t)
+	must1(b.append(makeBatch(batchSpec{ts: t0 + 60, producer: 7, marker: abort})))(t)
+	must(t, b.log.Flush())
+	point := b.log.RecoveryPoint()
+	must1(b.append(plain(1, 1900, t0+70)))(t)
+	if b.log.Segments() != 2 {
+		t.Fatalf("%d segments", b.log.Segments())
+	}
+	for _, c := range []vfs.Crash{{Process: true}, {}} {
+		r := newBench(t)
+		r.mem = b.mem.CrashClone(c)
+		r.fs, r.config = r.mem, b.config
+		r.open(func(o *storage.LogOptions) { o.RecoveryPoint, o.HighWatermark = point, 1<<60 })
+		if a := r.log.Aborted(0, 3); len(a) != 1 || a[0].ProducerID != 7 {
+			t.Errorf("%+v: aborted are %+v", c, a)
+		}
+		if s, err := r.log.Read(0, 1, 3, true); err != nil || s.Len() == 0 {
+			t.Errorf("%+v: %v", c, err)
+		} else {
+			s.Release()
+		}
+		r.log.Abandon()
+	}
+	b.log.Abandon()
+}

@@ -41,12 +41,15 @@
 //	index entry                         memory only                             rebuilt by the scan
 //	roll: cut of a preallocated .log    machine: zeros may be behind it again   cuts them, and what lies behind goes; with R
 //	                                                                            at its very end: has no index files, repaired
+//	   removal of an older .index, if   R at its very end: has no .index        made anew
+//	   R is at the end
 //	   create of the next .log          old segment without index files, an     scans both from R on; the new one may be
 //	                                    empty new one; no snapshot yet          missing (machine): the old one is active
 //	                                                                            again; or the old one has lost its end while
 //	                                                                            the new one is there: what lies behind goes
 //	background flush: fsync of .log     durable bytes, R unchanged              scans it once more
-//	   .index, .timeindex, .txnindex    any of them, perhaps in part            R lies below: rebuilt
+//	   .txnindex, .index, .timeindex    each old, new (rename) or missing       R lies below: rebuilt; R at its very end: the
+//	                                                                            last is missing: made anew
 //	   .snapshot                        whole, torn (CRC) or missing            an older one, and a longer replay
 //	   leader-epoch-checkpoint          old or new (rename)                     epochs from R on come from the batches
 //	   fsync of the directory           all names                               as above

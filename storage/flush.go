@@ -159,15 +159,30 @@ func (l *Log) writeIndexes(s *segment) error {
 	if lv := s.live.Load(); lv != nil {
 		l.files.maps.drop(&s.index)
 		l.files.maps.drop(&s.time)
-		if err := l.writeDurably(fileName(s.base, indexSuffix), lv.offsets.Bytes()); err != nil {
-			return err
-		}
-		if err := l.writeDurably(fileName(s.base, timeIndexSuffix), lv.times.Bytes()); err != nil {
+	}
+	// The transaction index first: with the other two there, nobody looks whether it is.
+	if x := s.txn.Load(); x != nil && len(x.Bytes()) > 0 {
+		if err := l.replaceDurably(s.path(txnIndexSuffix), x.Bytes()); err != nil {
 			return err
 		}
 	}
-	if x := s.txn.Load(); x != nil && len(x.Bytes()) > 0 {
-		return l.writeDurably(fileName(s.base, txnIndexSuffix), x.Bytes())
+	if lv := s.live.Load(); lv != nil {
+		if err := l.replaceDurably(s.path(indexSuffix), lv.offsets.Bytes()); err != nil {
+			return err
+		}
+		return l.replaceDurably(s.path(timeIndexSuffix), lv.times.Bytes())
+	}
+	return nil
+}
+
+// replaceDurably makes or replaces a file so that it is whole or the old one, as what is believed once it is there must be. Its
+// name is durable after the next SyncDir. Until it has its name it has that of compaction's output, which a start removes.
+func (l *Log) replaceDurably(path string, data []byte) error {
+	if err := l.writeDurably(filepath.Base(path)+cleanedSuffix, data); err != nil {
+		return err
+	}
+	if err := l.fs.Rename(path+cleanedSuffix, path); err != nil {
+		return l.fail("rename of "+filepath.Base(path), err)
 	}
 	return nil
 }

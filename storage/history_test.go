@@ -59,8 +59,11 @@ func (r *replica) raise(start int64) {
 }
 
 func (r *replica) end() int64 {
-	if r.acked == 0 {
+	switch {
+	case r.acked == 0:
 		return r.began
+	case r.batches[r.acked-1].BaseOffset() < r.loose:
+		return 0 // who knows what is left of what lies before the start
 	}
 	return r.batches[r.acked-1].LastOffset() + 1
 }
@@ -442,7 +445,7 @@ func (h *history) truncate() {
 		if b.BaseOffset() < to && b.LastOffset() >= to {
 			lowest = b.BaseOffset() // the whole batch goes
 		}
-		if b.LastOffset() < to {
+		if b.LastOffset() < to && b.BaseOffset() >= r.loose {
 			below = b.LastOffset() + 1
 		}
 	}

@@ -135,9 +135,12 @@ func (r *replica) rebase(got []record.Batch, start, end int64) {
 
 // promise notes that all below an offset is durable. Where there is a gap before it a log may end there.
 func (r *replica) promise(to int64) {
-	end := min(to, r.began)
+	end := int64(0)
+	if r.loose == 0 || r.acked == 0 {
+		end = min(to, r.began)
+	}
 	for _, b := range r.batches[:r.acked] {
-		if b.LastOffset() < to {
+		if b.LastOffset() < to && b.BaseOffset() >= r.loose {
 			end = b.LastOffset() + 1
 		}
 	}

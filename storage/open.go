@@ -261,7 +261,7 @@ func (ld *loader) openSegments(infos []vfs.Info) (segments, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.onDisk = true
+		s.onDisk, s.stale = true, p.index
 		s.size.Store(info.Size)
 		if p.txn {
 			if err := ld.loadTxn(s, p); err != nil {

@@ -159,6 +159,9 @@ func (l *Log) roll(base int64) (*segment, error) {
 	if err := l.trimFile(old); err != nil {
 		return nil, err
 	}
+	if err := l.dropStale(old); err != nil {
+		return nil, err
+	}
 	s := l.newSegment(base)
 	if err := l.createFile(s); err != nil {
 		return nil, err
@@ -170,6 +173,22 @@ func (l *Log) roll(base int64) (*segment, error) {
 	l.setList(l.list().with(s))
 	l.async(l.flushSealed)
 	return s, nil
+}
+
+// dropStale removes an old index of a segment that is to be sealed where its end is durable already: a recovery begins behind it
+// then, and would believe what index files it has. Without one they are made anew.
+func (l *Log) dropStale(s *segment) error {
+	if !s.stale || l.recovery.Load() < l.end.Load() {
+		return nil
+	}
+	if err := l.fs.Remove(s.path(indexSuffix)); err != nil && !isMissing(err) {
+		return l.fail("removal of index", err)
+	}
+	if err := l.syncNames(); err != nil {
+		return err
+	}
+	s.stale = false
+	return nil
 }
 
 // closeTimes adds the entry that closes a time index: the segment's largest timestamp.

@@ -49,6 +49,7 @@ type segment struct {
 	firstKnown bool
 	jitter     int64 // ms taken off segment.ms
 	gaps       bool  // a scan found offsets that no batch has
+	stale      bool  // there was an .index file when it was opened, which does not know of what was appended since
 }
 
 // live are the indexes of a segment that grows.
