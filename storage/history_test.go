@@ -331,7 +331,7 @@ func (h *history) log() (p checkpoint.Partition, r *replica, l *storage.Log) {
 		h.refused(p, e)
 		return p, r, nil
 	}
-	h.note(func() { r.unnamed = r.unnamed && r.acked == 0 }) // without a file there is nowhere to write it
+	h.note(func() { r.unnamed = r.unnamed && l.Bytes() == 0 }) // without a file there is nowhere to write it
 	return p, r, l
 }
 
