@@ -101,6 +101,24 @@ func (s *groupStage) serve(version int16, req kmsg.Request) Response {
 	return reply.Await(ctx)
 }
 
+// The log spoke of a response that was too short, as kmsg does whatever it reads.
+func TestARequestThatIsTooShortIsSaidToBe(t *testing.T) {
+	for _, r := range newGroupStage(t).routes() {
+		for version := range r.Max + 1 {
+			req := kmsg.RequestForKey(r.Key)
+			req.SetVersion(version)
+			body := req.AppendTo(nil)
+			if len(body) == 0 {
+				continue
+			}
+			want := fmt.Sprintf("%s v%d: the request is shorter than its fields", r.Name, version)
+			if _, err := r.Serve(&Call{Key: r.Key, Version: version}, body[:len(body)-1]); err == nil || err.Error() != want {
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+	}
+}
+
 func TestEveryVersionOfTheGroupAPIsIsAnswered(t *testing.T) {
 	s := newGroupStage(t)
 	for _, r := range s.routes() {

@@ -95,8 +95,8 @@ func (r *Route) Serve(c *Call, body []byte) (reply Reply, err error) {
 	}()
 	req := r.request()
 	req.SetVersion(c.Version)
-	if err := req.ReadFrom(body); err != nil {
-		return Reply{}, fmt.Errorf("%s v%d: %w", r.Name, c.Version, err)
+	if req.ReadFrom(body) != nil { // kmsg has one error, which speaks of a response
+		return Reply{}, fmt.Errorf("%s v%d: %w", r.Name, c.Version, errShape)
 	}
 	return r.serve(c, req), nil
 }
@@ -123,7 +123,7 @@ const clusterElementCost = 200
 var clusterKeys = []int16{(*kmsg.LeaderAndISRRequest)(nil).Key(), (*kmsg.StopReplicaRequest)(nil).Key(),
 	(*kmsg.UpdateMetadataRequest)(nil).Key(), (*kmsg.AlterPartitionRequest)(nil).Key()}
 
-var errShape = errors.New("not enough data")
+var errShape = errors.New("the request is shorter than its fields")
 
 // ErrTooLarge is a request that would take too much memory to answer.
 var ErrTooLarge = errors.New("request too large")
