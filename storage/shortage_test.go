@@ -83,7 +83,7 @@ func TestManagerHasNoDescriptors(t *testing.T) {
 		_, err = l.Clean(room)
 		refused("clean", err)
 		must(t, h.m.CleanLog("t", 0, room)) // which leaves it for another time
-		h.clock.Advance(30 * time.Second) // checkpoints, retention and the cleaner's own rounds, too
+		h.clock.Advance(30 * time.Second)   // checkpoints, retention and the cleaner's own rounds, too
 		h.m.Rest()
 	}
 	if l.Failed() != nil || l.End() != end || l.CleanedTo() != 0 || h.m.Offline("/d") != nil || len(h.m.Uncleanable()) > 0 {
