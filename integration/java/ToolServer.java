@@ -101,12 +101,17 @@ public final class ToolServer {
             stdout.to = saidOut;
             stderr.to = saidErr;
             Set<Object> before = new HashSet<>(ofJVM.keySet());
+            long began = System.nanoTime();
             int code = run(mainClass, toolArgs, timeout);
             for (Object hook : new ArrayList<>(ofJVM.keySet())) {
                 if (before.add(hook)) {
                     Runtime.getRuntime().removeShutdownHook((Thread) hook);
                     ((Thread) hook).start();
-                    ((Thread) hook).join(10_000);
+                    // A producer's closes it, which waits for the broker to be there again: in ten seconds records were lost here.
+                    long left = timeout - (System.nanoTime() - began) / 1_000_000;
+                    if (!ended((Thread) hook, Math.max(left, 5000))) {
+                        code = -1;
+                    }
                 }
             }
             System.out.flush();
@@ -147,16 +152,24 @@ public final class ToolServer {
         }, "main");
         tool.setDaemon(true);
         tool.start();
-        tool.join(timeout);
-        if (tool.isAlive()) {
-            for (StackTraceElement at : tool.getStackTrace()) {
-                System.err.println("\tstill at " + at);
-            }
-            tool.interrupt();
-            tool.join(5000);
+        if (!ended(tool, timeout)) {
             return -1;
         }
         return exit.get() == null ? 0 : exit.get();
+    }
+
+    /** Waits for a thread, and says where it still is when that takes longer than so many milliseconds. */
+    static boolean ended(Thread thread, long timeout) throws InterruptedException {
+        thread.join(timeout);
+        if (!thread.isAlive()) {
+            return true;
+        }
+        for (StackTraceElement at : thread.getStackTrace()) {
+            System.err.println("\tstill at " + at);
+        }
+        thread.interrupt();
+        thread.join(5000);
+        return false;
     }
 
     static void trapExits() {
