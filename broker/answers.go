@@ -2,6 +2,7 @@ package broker
 
 import (
 	"container/list"
+	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -10,12 +11,14 @@ import (
 // requests (queued.max.request.bytes; Kafka has no bound of this). It counts what a connection holds while its socket takes no
 // more, and what waits on one behind an answer that is not there yet; an answer on its way to a client that reads is not in it.
 //
-// Nobody waits here, as what is counted is held already: when it comes to more than the bound, the connections end that have
-// been at it for longest, but for the last. So there is the bound and one connection's more.
+// Nobody who holds answers waits here: when they come to more than the bound, the connections end that have been at it for longest,
+// but for the last. So there is the bound and one connection's more. Until those have let go of theirs no large answer is begun.
 type answerMemory struct {
-	mu      sync.Mutex // guards all below, and what the holders say
-	left    int64      // negative when more is held than the bound
-	holders list.List  // of *holder, the oldest first
+	mu      sync.Mutex    // guards all below, and what the holders say
+	left    int64         // negative when more is held than the bound
+	holders list.List     // of *holder, the oldest first
+	leaving int64         // what those hold, not counted in left any more, who have been told to leave
+	roomy   chan struct{} // closed when there is room for large answers; nil while there is
 }
 
 // owedFree is how much the answers that wait on a connection may hold, in bytes, before they count.
@@ -30,8 +33,8 @@ type holder struct {
 
 	// Guarded by answerMemory.mu.
 	n    int64         // what is counted
-	at   *list.Element // nil when it holds nothing
-	gone bool          // has been told to leave
+	at   *list.Element // nil when it holds nothing, or is gone
+	gone bool          // has been told to leave, or has left
 }
 
 func newAnswerMemory(bound int64) *answerMemory { return &answerMemory{left: bound} }
@@ -49,6 +52,7 @@ func (m *answerMemory) count(h *holder) {
 		return
 	case n == 0:
 		m.drop(h)
+		h.n = 0
 		m.mu.Unlock()
 		return
 	case h.at == nil:
@@ -61,27 +65,62 @@ func (m *answerMemory) count(h *holder) {
 		oldest := m.holders.Front().Value.(*holder)
 		m.drop(oldest)
 		oldest.gone = true
+		m.leaving += oldest.n
 		leaving = append(leaving, oldest)
 	}
+	m.settle()
 	m.mu.Unlock()
 	for _, h := range leaving {
 		h.leave()
 	}
 }
 
-// forget ends the count of a connection that has ended.
+// forget ends the count of a connection that has ended, and holds nothing any more.
 func (m *answerMemory) forget(h *holder) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if h.at != nil {
 		m.drop(h)
+	} else if h.gone {
+		m.leaving -= h.n
 	}
-	h.gone = true
+	h.n, h.gone = 0, true
+	m.settle()
 }
 
 // drop takes a holder out; m.mu is held.
 func (m *answerMemory) drop(h *holder) {
 	m.left += h.n
 	m.holders.Remove(h.at)
-	h.n, h.at = 0, nil
+	h.at = nil
+}
+
+// settle says whether there is room for large answers; m.mu is held.
+func (m *answerMemory) settle() {
+	crowded := m.leaving > 0 && m.left < m.leaving
+	switch {
+	case crowded && m.roomy == nil:
+		m.roomy = make(chan struct{})
+	case !crowded && m.roomy != nil:
+		close(m.roomy)
+		m.roomy = nil
+	}
+}
+
+// room waits while connections that have been told to leave hold what there is no room for, or until the context ends. Whoever
+// is about to make a large answer calls it first.
+func (m *answerMemory) room(ctx context.Context) {
+	for {
+		m.mu.Lock()
+		roomy := m.roomy
+		m.mu.Unlock()
+		if roomy == nil {
+			return
+		}
+		select {
+		case <-roomy:
+		case <-ctx.Done():
+			return
+		}
+	}
 }

@@ -108,6 +108,9 @@ func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 		c.sender.Stalled(c.stalled)
 	}
 	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
+	if s.memory != nil {
+		c.client.Room = func() { s.memory.answers.room(c.ctx) }
+	}
 	return c
 }
 

@@ -21,7 +21,7 @@ const (
 	answerUnit = 256
 	// answerGarbage is the size, in elements, of an answer whose making leaves so much behind that the next has to wait until that
 	// is collected.
-	answerGarbage = 200_000
+	answerGarbage = answerLarge
 )
 
 // making has a place for each answer above answerSome, and large is held by whoever makes one above answerLarge, in the process,
@@ -34,6 +34,7 @@ var (
 
 // answerSize is the size of an answer in the making. What was begun with add must be ended.
 type answerSize struct {
+	room func() // Call.Room
 	// ctx is that of the connection, where the answer was waited for: when that has ended there is none to be made, and those who have
 	// ended may be many.
 	ctx         context.Context
@@ -46,6 +47,9 @@ type answerSize struct {
 func (s *answerSize) add(n int) (ok bool) {
 	s.n += n
 	if s.n > answerSome && !s.some {
+		if s.room != nil {
+			s.room()
+		}
 		select {
 		case making <- struct{}{}:
 			s.some = true

@@ -18,7 +18,7 @@ func TestTheSameSettingsWithoutEnd(t *testing.T) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.Version = 4
 	req.Resources = slices.Repeat([]kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "2"}}, answerMax/300)
-	resp := f.describe(t.Context(), req)
+	resp := f.describe(t.Context(), &Call{}, req)
 	m, ok := resp.(tooLarge)
 	if !ok {
 		t.Fatalf("%d answers", len(resp.(*kmsg.DescribeConfigsResponse).Resources))
@@ -29,11 +29,11 @@ func TestTheSameSettingsWithoutEnd(t *testing.T) {
 	// Nor is anything made for a client that is gone: two hundred who had asked for it and left kept a broker from stopping for minutes.
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	if resp := f.describe(gone, req); resp != nil {
+	if resp := f.describe(gone, &Call{}, req); resp != nil {
 		t.Errorf("an answer for nobody: %T", resp)
 	}
 	req.Resources = req.Resources[:2]
-	if resp, ok := f.describe(t.Context(), req).(*kmsg.DescribeConfigsResponse); !ok || len(resp.Resources) != 2 || len(resp.Resources[1].Configs) < 300 {
+	if resp, ok := f.describe(t.Context(), &Call{}, req).(*kmsg.DescribeConfigsResponse); !ok || len(resp.Resources) != 2 || len(resp.Resources[1].Configs) < 300 {
 		t.Fatalf("%+v", resp)
 	}
 }

@@ -20,6 +20,9 @@ type Call struct {
 	Principal string
 	// Session is a value per connection that a handler family may use to keep per-connection facts.
 	ConnectionID uint64
+	// Room waits until there is room for a large answer, where what answers hold is bounded; nil where it is not. It may be called at
+	// any time, by one goroutine of several.
+	Room func()
 }
 
 // Host is the client's address as Kafka writes it into group metadata, with its leading slash.

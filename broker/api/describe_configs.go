@@ -21,11 +21,11 @@ import (
 
 // DescribeConfigs reads settings. It answers in its turn, so that it sees what was changed before on the connection.
 func (f *Configs) DescribeConfigs(c *Call, req *kmsg.DescribeConfigsRequest) Reply {
-	return Later(func(ctx context.Context) Response { return f.describe(ctx, req) })
+	return Later(func(ctx context.Context) Response { return f.describe(ctx, c, req) })
 }
 
-func (f *Configs) describe(ctx context.Context, req *kmsg.DescribeConfigsRequest) Response {
-	size := answerSize{ctx: ctx}
+func (f *Configs) describe(ctx context.Context, c *Call, req *kmsg.DescribeConfigsRequest) Response {
+	size := answerSize{room: c.Room, ctx: ctx}
 	defer size.end()
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	known := !slices.ContainsFunc(req.Resources, func(r kmsg.DescribeConfigsRequestResource) bool {

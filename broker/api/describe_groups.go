@@ -21,7 +21,7 @@ import (
 )
 
 // DescribeGroups shows groups. One that does not exist is shown as dead up to v5.
-func (g *Groups) DescribeGroups(_ *Call, req *kmsg.DescribeGroupsRequest) Reply {
+func (g *Groups) DescribeGroups(c *Call, req *kmsg.DescribeGroupsRequest) Reply {
 	answers := make([]*runtime.Promise[*group.Description], len(req.Groups))
 	asked := map[string]*runtime.Promise[*group.Description]{}
 	for i, id := range req.Groups {
@@ -41,7 +41,7 @@ func (g *Groups) DescribeGroups(_ *Call, req *kmsg.DescribeGroupsRequest) Reply 
 			}
 			total += descriptionSize(d)
 		}
-		size := answerSize{ctx: ctx}
+		size := answerSize{room: c.Room, ctx: ctx}
 		defer size.end()
 		if !size.add(total) {
 			return size.refused()

@@ -15,10 +15,10 @@ import (
 )
 
 // DescribeProducers lists what the logs of this broker know of their producers, whether it leads the partitions or not.
-func (f *Replicas) DescribeProducers(_ *Call, req *kmsg.DescribeProducersRequest) Reply {
+func (f *Replicas) DescribeProducers(c *Call, req *kmsg.DescribeProducersRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
 	img := f.Images.Current()
-	var size answerSize
+	size := answerSize{room: c.Room}
 	defer size.end()
 	for _, rt := range req.Topics {
 		at := kmsg.NewDescribeProducersResponseTopic()

@@ -16,7 +16,8 @@ const convertedAhead = 256 << 10
 type converted struct {
 	*record.Converted
 	from  replication.Slice
-	fails error // what reading failed with
+	room  func() // Call.Room
+	fails error  // what reading failed with
 }
 
 // convert replaces the records by what an old consumer can read.
@@ -25,8 +26,9 @@ func (f *fetch) convert(a fetchedPartition, fp *fetchPartition) fetchedPartition
 	if f.version >= 2 {
 		magic = 1
 	}
-	c := &converted{from: a.records}
+	c := &converted{from: a.records, room: f.room}
 	a.records = noRecords
+	c.await()
 	var err error
 	c.Converted, err = record.NewConverted(c, c.from.Len(), magic, fp.offset)
 	switch {
@@ -48,6 +50,19 @@ func (f *fetch) convert(a fetchedPartition, fp *fetchPartition) fetchedPartition
 	}
 	a.converted = c
 	return a
+}
+
+// await waits until there is room for what is converted next. Nothing is held meanwhile that others wait for.
+func (c *converted) await() {
+	if c.room != nil {
+		c.room()
+	}
+}
+
+// Next converts the next piece.
+func (c *converted) Next() ([]byte, error) {
+	c.await()
+	return c.Converted.Next()
 }
 
 // ReadAt reads what is to be converted.

@@ -62,9 +62,9 @@ func (t *Topology) Metadata(c *Call, req *kmsg.MetadataRequest) Reply {
 	}
 	missing := t.missing(req)
 	if len(missing) == 0 {
-		return Done(t.metadata(c.Listener, req, resp, nil))
+		return Done(t.metadata(c.Room, c.Listener, req, resp, nil))
 	}
-	listener := c.Listener
+	room, listener := c.Room, c.Listener
 	return Later(func(ctx context.Context) Response {
 		ctx, cancel := context.WithTimeout(ctx, autoCreateWait)
 		defer cancel()
@@ -76,7 +76,7 @@ func (t *Topology) Metadata(c *Call, req *kmsg.MetadataRequest) Reply {
 				}
 			}
 		}
-		return t.metadata(listener, req, resp, failed)
+		return t.metadata(room, listener, req, resp, failed)
 	})
 }
 
@@ -133,8 +133,8 @@ func (t *Topology) missing(req *kmsg.MetadataRequest) []string {
 	return eachOnce(names)
 }
 
-func (t *Topology) metadata(listener string, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, failed map[string]*kerr.Error) Response {
-	var size answerSize
+func (t *Topology) metadata(room func(), listener string, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, failed map[string]*kerr.Error) Response {
+	size := answerSize{room: room}
 	defer size.end()
 	img := t.Images.Current()
 	resp.ClusterID = kmsg.StringPtr(img.ClusterID)

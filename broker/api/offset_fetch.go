@@ -26,7 +26,7 @@ import (
 )
 
 // OffsetFetch gives committed offsets. Up to v7 there is one group, which is brought into the form of v8 and back.
-func (g *Groups) OffsetFetch(_ *Call, req *kmsg.OffsetFetchRequest) Reply {
+func (g *Groups) OffsetFetch(c *Call, req *kmsg.OffsetFetchRequest) Reply {
 	if req.Version == 0 {
 		return Later(func(ctx context.Context) Response { return g.fetchLegacy(ctx, req) })
 	}
@@ -54,7 +54,7 @@ func (g *Groups) OffsetFetch(_ *Call, req *kmsg.OffsetFetchRequest) Reply {
 			}
 			total += len(offsets)
 		}
-		size := answerSize{ctx: ctx}
+		size := answerSize{room: c.Room, ctx: ctx}
 		defer size.end()
 		if !size.add(total) {
 			return size.refused()

@@ -16,7 +16,7 @@ var compressing = []codec.Type{codec.Gzip, codec.Snappy, codec.LZ4, codec.Zstd}
 
 // What stays of a batch that inflates to much is what stays of the same records uncompressed.
 func TestFilterLargeBatches(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		spec := BatchSpec{
 			BaseOffset: 1 << 40, LeaderEpoch: 3, ProducerID: 5, ProducerEpoch: 1, BaseSequence: 77,
@@ -107,7 +107,7 @@ func TestFilterLargeBatches(t *testing.T) {
 
 // A pass of the cleaner over a bomb took what it inflates to, twice, whatever of it stayed, in each of the cleaner's threads.
 func TestFilterMemory(t *testing.T) {
-	const megabytes = 200
+	const megabytes = 100
 	for _, c := range compressing {
 		b := bomb(t, c, megabytes)
 		thin := func(keep func(i int) bool) (out []byte, n Filtered, mb uint64) {
@@ -135,6 +135,9 @@ func TestFilterMemory(t *testing.T) {
 			"much, not all":  {func(i int) bool { return i > 0 }, megabytes, true, 32}, // is left as it is
 			"as much as may": {func(i int) bool { return i < 63 }, 63, false, 63 + 180},
 		} {
+			if c != codec.Zstd && name != "few" {
+				continue // what else there is to it is the same with each codec
+			}
 			out, n, mb := thin(s.keep)
 			if n.Kept != s.kept || n.Read != megabytes || s.same != (string(out) == string(b)) || (len(out) == 0) != (s.kept == 0) {
 				t.Errorf("%v, %s stays: %+v, %d bytes", c, name, n, len(out))
