@@ -512,7 +512,7 @@ func TestDescribeProducers(t *testing.T) {
 		t.Error(d)
 	}
 	req.Topics[0].Partitions = slices.Repeat([]int32{1}, answerMax/2+1)
-	if resp, _ := f.DescribeProducers(nil, req).Ready(); resp != (tooLarge{}) {
+	if resp, _ := f.DescribeProducers(&Call{}, req).Ready(); resp != (tooLarge{}) {
 		t.Error("an answer that is too large is given")
 	}
 	if p := resp.Topics[1].Partitions[0]; p.ErrorCode != 3 || *p.ErrorMessage != "This server does not host this topic-partition." {
