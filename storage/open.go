@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
@@ -313,12 +314,10 @@ func (ld *loader) trust() error {
 	return nil
 }
 
-// nextOffset is the offset behind the segment's last batch, by its index and the batches behind the last entry.
+// nextOffset is the offset behind the segment's last batch, by its index and the batches behind the last entry. errCut says also that
+// the index is that of another file: it names what lies behind the end.
 func (s *segment) nextOffset() (int64, error) {
 	size := s.size.Load()
-	if size == 0 {
-		return s.base, nil
-	}
 	f, err := s.log.fs.Open(s.path(indexSuffix))
 	if err != nil && !isMissing(err) {
 		return 0, err
@@ -330,8 +329,8 @@ func (s *segment) nextOffset() (int64, error) {
 			return 0, err
 		}
 	}
-	if from >= size {
-		from = 0
+	if from > 0 && from >= size {
+		return s.base, fmt.Errorf("the index names position %d of %d: %w", from, size, errCut)
 	}
 	end := s.base
 	err = s.walk(from, size, func(e entry) bool { end = e.last + 1; return true })
