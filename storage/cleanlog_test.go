@@ -60,6 +60,15 @@ func compacting(t failer) *bench {
 	return b
 }
 
+// emptying writes and commits two keys over and over, so that a pass empties segments.
+func emptying(b *bench) {
+	for range 12 {
+		b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
+	}
+	b.log.SetHighWatermark(b.log.End())
+	b.background()
+}
+
 // varied writes a bit of everything, with a part in each state that a pass can leave, and commits it.
 func varied(b *bench, pass func()) {
 	must(b.t, b.log.AssignEpoch(1))
@@ -333,14 +342,7 @@ func TestCleanDamage(t *testing.T) {
 func TestCleanTruncated(t *testing.T) {
 	b := compacting(t)
 	b.open(nil)
-	fill := func() {
-		for range 12 {
-			b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
-		}
-		b.log.SetHighWatermark(b.log.End())
-		b.background()
-	}
-	fill()
+	emptying(b)
 	must1(b.log.Clean(room))(t)
 	to := b.log.CleanedTo()
 	if to != 20 {
@@ -351,7 +353,7 @@ func TestCleanTruncated(t *testing.T) {
 	if b.log.CleanedTo() > b.log.End() || b.lowered != lowered+1 {
 		t.Errorf("truncated to %d, clean to %d, told %d times", b.log.End(), b.log.CleanedTo(), b.lowered-lowered)
 	}
-	fill()
+	emptying(b)
 	before := entries(t, b.log, 0)
 	o := room
 	cut := false
@@ -503,11 +505,7 @@ func TestCleanAfterKafka(t *testing.T) {
 func TestNotCompactedAnyMore(t *testing.T) {
 	b := compacting(t)
 	b.open(nil)
-	for range 12 {
-		b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
-	}
-	b.log.SetHighWatermark(b.log.End())
-	b.background()
+	emptying(b)
 	must1(b.log.Clean(room))(t)
 	before, end, to := entries(t, b.log, 0), b.log.End(), b.log.CleanedTo()
 	must(t, b.log.Flush())
@@ -529,11 +527,7 @@ func TestNotCompactedAnyMore(t *testing.T) {
 func TestCleanTwice(t *testing.T) {
 	b := compacting(t)
 	b.open(nil)
-	for range 12 {
-		b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
-	}
-	b.log.SetHighWatermark(b.log.End())
-	b.background()
+	emptying(b)
 	first := must1(b.log.Clean(room))(t)
 	before := entries(t, b.log, 0)
 	must(t, b.log.Close())
@@ -639,11 +633,7 @@ func TestCompactedLogLosesAnEnd(t *testing.T) {
 func TestCompactedLogCrashesTwice(t *testing.T) {
 	b := compacting(t)
 	b.open(nil)
-	for range 12 {
-		b.put("k="+string(bytes.Repeat([]byte("x"), 120)), "l=1")
-	}
-	b.log.SetHighWatermark(b.log.End())
-	b.background()
+	emptying(b)
 	must1(b.log.Clean(room))(t)
 	before, end := entries(t, b.log, 0), b.log.End()
 	for crash := range 3 {

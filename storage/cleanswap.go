@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"barnabas/storage/clean"
+	"barnabas/storage/vfs"
 )
 
 // output is the segment that a group becomes, in .cleaned files. Nobody else knows it.
@@ -192,9 +193,17 @@ func (p *pass) replace(group segments, s *segment) error {
 
 // rename gives files another suffix.
 func (p *pass) rename(files []string, from, to string) error {
+	if err := renameAll(p.fs, files, from, to); err != nil {
+		return p.fail("rename of "+from+" file", err)
+	}
+	return nil
+}
+
+// renameAll gives files another suffix.
+func renameAll(fs vfs.FS, files []string, from, to string) error {
 	for _, name := range files {
-		if err := p.fs.Rename(name+from, name+to); err != nil {
-			return p.fail("rename of "+from+" file", err)
+		if err := fs.Rename(name+from, name+to); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -7,8 +7,9 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"barnabas/storage/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"barnabas/storage/vfs"
 )
 
 // Read gives the batches from the one that holds offset on, at most limit bytes (the last may be cut short), of one segment.

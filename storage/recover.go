@@ -195,7 +195,7 @@ func (s *segment) padding(at int64) (bool, error) {
 	}
 	defer h.release()
 	b := make([]byte, min(s.size.Load()-at, headerSize))
-	if _, err := readFull(h, b, at); err != nil {
+	if _, err := readFull(h.file, b, at); err != nil {
 		return false, err
 	}
 	return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 }), nil

@@ -40,7 +40,7 @@ func (s Slice) ReadInto(dst []byte) (int, error) {
 
 // read takes the log offline when the disk fails. A file that is shorter now was truncated by a new leader's word.
 func (s Slice) read(dst []byte, at int64) (int, error) {
-	n, err := readFull(s.handle, dst, at)
+	n, err := readFull(s.handle.file, dst, at)
 	if err != nil && !isShort(err) {
 		err = s.log.fail("read", err)
 	}

@@ -189,10 +189,8 @@ func abortedIn(s *segment, from, upTo int64) ([]byte, error) {
 
 // rename gives files another suffix, durably.
 func (ld *loader) rename(files []string, from, to string) error {
-	for _, name := range files {
-		if err := ld.fs.Rename(name+from, name+to); err != nil {
-			return err
-		}
+	if err := renameAll(ld.fs, files, from, to); err != nil {
+		return err
 	}
 	return ld.fs.SyncDir(ld.dir)
 }
@@ -215,7 +213,7 @@ func copyRange(src, dst vfs.File, part piece) error {
 	buf := make([]byte, min(pieceSize, part.upTo-part.from))
 	for at := part.from; at < part.upTo; {
 		b := buf[:min(int64(len(buf)), part.upTo-at)]
-		if _, err := readFull(&handle{file: src}, b, at); err != nil {
+		if _, err := readFull(src, b, at); err != nil {
 			return err
 		}
 		if _, err := dst.WriteAt(b, at-part.from); err != nil {

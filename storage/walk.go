@@ -145,7 +145,7 @@ func (s *segment) walk(from, to int64, f func(e entry) bool) error {
 	for pos := from; pos < to; {
 		if pos+headerSize > haveAt+int64(len(have)) && haveAt+int64(len(have)) < to || pos > haveAt+int64(len(have)) {
 			have, haveAt = buf[:min(window, to-pos)], pos
-			if _, err := readFull(h, have, pos); err != nil {
+			if _, err := readFull(h.file, have, pos); err != nil {
 				return s.gone(err)
 			}
 		}
@@ -207,7 +207,7 @@ const pieceSize = 1 << 20
 func walkPieces(file vfs.File, from, to int64, buf []byte, f func(e entry, b []byte) bool) error {
 	for pos := from; pos < to; {
 		b := buf[:min(int64(len(buf)), to-pos)]
-		if _, err := readFull(&handle{file: file}, b, pos); err != nil {
+		if _, err := readFull(file, b, pos); err != nil {
 			return err
 		}
 		last := pos+int64(len(b)) == to
@@ -241,13 +241,13 @@ func (s *segment) read(e entry) ([]byte, error) {
 	}
 	defer h.release()
 	b := make([]byte, e.size)
-	_, err = readFull(h, b, e.pos)
+	_, err = readFull(h.file, b, e.pos)
 	return b, s.gone(err)
 }
 
 // readFull fills dst; a file that is shorter is io.ErrUnexpectedEOF.
-func readFull(h *handle, dst []byte, off int64) (int, error) {
-	n, err := h.file.ReadAt(dst, off)
+func readFull(file io.ReaderAt, dst []byte, off int64) (int, error) {
+	n, err := file.ReadAt(dst, off)
 	if n == len(dst) {
 		return n, nil
 	}
