@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -51,7 +52,7 @@ func (d *logDir) close(ctx context.Context) error {
 		return nil // told when it happened
 	}
 	m := d.m
-	err := each(ctx, max(closers, int(m.threads.Load())), sorted(m.in(d)), func(h hosted) error { return h.log.Close() })
+	err := d.closeLogs(ctx)
 	d.queue.stop()
 	if err == nil && d.loaded {
 		err = d.writeAll()
@@ -67,6 +68,25 @@ func (d *logDir) close(ctx context.Context) error {
 	}
 	m.o.Logger.Info("closed log dir", zap.String("dir", d.path))
 	return nil
+}
+
+// closeLogs closes many logs at a time, and those for which there were too few descriptors one by one.
+func (d *logDir) closeLogs(ctx context.Context) error {
+	var mu sync.Mutex
+	var short []hosted
+	if err := each(ctx, max(closers, int(d.m.threads.Load())), sorted(d.m.in(d)), func(h hosted) error {
+		err := h.log.Close()
+		if isPassing(err) {
+			mu.Lock()
+			defer mu.Unlock()
+			short = append(short, h)
+			return nil
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	return each(ctx, 1, short, func(h hosted) error { return h.log.Close() })
 }
 
 // abandon lets go of what the logs hold, without writing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -489,4 +490,75 @@ func TestOldIndexesOfASealedSegment(t *testing.T) {
 		r.log.Abandon()
 	}
 	b.log.Abandon()
+}
+
+// A clean stop, and an index that leads into the midst of a batch, sealed or not. The producers are looked for behind the start through
+// it, and the log dir went offline. It is the index that is wrong, so it is made anew; or gone on with rightly, if nobody looks.
+func TestIndexLeadsAstray(t *testing.T) {
+	for _, base := range []int64{2, 6} {
+		b := newBench(t)
+		b.open(nil)
+		for i := range int64(8) {
+			must1(b.append(plain(1, 400, t0+i)))(t)
+		}
+		must(t, b.log.Close())
+		infos, err := b.mem.ReadDir("/data/t-0")
+		must(t, err)
+		for _, info := range infos {
+			if filepath.Ext(info.Name) == ".snapshot" {
+				must(t, vfs.WriteFile(b.mem, "/data/t-0/"+info.Name, []byte("rubbish")))
+			}
+		}
+		index := fmt.Sprintf("/data/t-0/%020d.index", base)
+		must(t, vfs.WriteFile(b.mem, index, []byte{0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, 2, 0, 0, 1, 144}))
+		start := func(o *storage.LogOptions) { o.Clean, o.LogStart, o.HighWatermark = true, base+1, 8 }
+		for again := range 2 {
+			r := b.open(start)
+			if n := len(readBatches(t, b.log, base+1, 8)); n != int(7-base) || r.Segments != 1-again || r.Cut > 0 {
+				t.Errorf("segment %d, start %d: %d batches, %+v", base, again, n, r)
+			}
+			must(t, b.log.Close())
+		}
+	}
+}
+
+// An active segment's index is believed from its first append on, when it is read whole. One that names what no batch has took no
+// entries any more, with a line for each that it refused, and was kept.
+func TestAppendBehindAnIndexOfAnother(t *testing.T) {
+	const file = "/data/t-0/00000000000000000000.index"
+	right := []byte{0, 0, 0, 1, 0, 0, 1, 144}
+	grown := map[string][]byte{}
+	for name, index := range map[string][]byte{
+		"right":                     right,
+		"offsets that no batch has": {0, 0, 0, 1, 0, 0, 1, 144, 0, 0, 0, 9, 0, 0, 2, 0},
+		"positions behind the end":  {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 9, 0},
+		"positions that fall":       {0, 0, 0, 0, 0, 0, 1, 144, 0, 0, 0, 1, 0, 0, 0, 0},
+	} {
+		b := newBench(t)
+		b.config.SegmentBytes, b.config.IndexIntervalBytes = 1<<20, 100
+		b.open(nil)
+		for i := range int64(2) {
+			must1(b.append(plain(1, 400, t0+i)))(t)
+		}
+		must(t, b.log.Close())
+		if got := must1(vfs.ReadFile(b.mem, file, 1<<20))(t); !bytes.Equal(got, right) {
+			t.Fatalf("the index is %x", got)
+		}
+		must(t, vfs.WriteFile(b.mem, file, index))
+		b.open(func(o *storage.LogOptions) { o.Clean = true })
+		for i := range int64(8) {
+			must1(b.append(plain(1, 400, t0+i)))(t)
+		}
+		must(t, b.log.Close())
+		grown[name] = must1(vfs.ReadFile(b.mem, file, 1<<20))(t)
+		if r := b.open(func(o *storage.LogOptions) { o.Clean = true }); r.Segments > 0 || b.log.End() != 10 {
+			t.Errorf("%s: ends at %d, %+v", name, b.log.End(), r)
+		}
+		b.log.Abandon()
+	}
+	for name, index := range grown {
+		if !bytes.Equal(index, grown["right"]) {
+			t.Errorf("%s: %x, want %x", name, index, grown["right"])
+		}
+	}
 }

@@ -207,7 +207,8 @@ func (l *Log) writeDurably(name string, data []byte) error {
 
 // Close leaves the directory as a clean stop does, so that the next start needs no scan: everything durable, the .log file
 // cut to its batches and the index files to their entries, the time index closed, the producers noted at the log's end.
-// Appends are refused from its beginning on; readers finish with what they hold.
+// Appends are refused from its beginning on; readers finish with what they hold. After an error that isPassing it may be tried
+// again; Abandon instead gives up.
 func (l *Log) Close() error {
 	l.cleaning.bar()
 	l.flushMu.Lock()
@@ -237,7 +238,9 @@ func (l *Log) Close() error {
 	if err == nil {
 		l.removeDeleted()
 	}
-	l.shut()
+	if !isPassing(err) {
+		l.shut()
+	}
 	return err
 }
 

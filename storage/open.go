@@ -58,14 +58,16 @@ type Recovery struct {
 func Open(o LogOptions) (*Log, Recovery, error) {
 	for {
 		l, did, err := open(&o)
-		var split *overflow
-		if !errors.As(err, &split) {
+		if err != errAgain {
 			return l, did, err
 		}
 	}
 }
 
-// open is an Open that ends with an *overflow when it has split a segment, after which it is done again.
+// errAgain says that the files are not what they were when they were listed.
+var errAgain = errors.New("segments have changed, open again")
+
+// open is an Open that ends with errAgain when it has mended what it could not go on with.
 func open(o *LogOptions) (*Log, Recovery, error) {
 	l := &Log{
 		fs: o.FS, clock: o.Clock, logger: o.Logger, files: o.Files, async: o.Async,
@@ -81,14 +83,9 @@ func open(o *LogOptions) (*Log, Recovery, error) {
 	}
 	ld := &loader{Log: l, o: o, c: &o.Config}
 	if err := ld.load(); err != nil {
-		split := (*overflow)(nil)
-		if errors.As(err, &split) {
-			if bad := ld.split(split.segment); bad != nil {
-				err = bad
-			}
-		}
+		err = ld.mend(err)
 		d := (*DiskError)(nil)
-		if !errors.As(err, &d) && !errors.As(err, &split) {
+		if !errors.As(err, &d) && err != errAgain {
 			err = l.fail("load", err)
 		}
 		l.shut()
@@ -112,6 +109,28 @@ type loader struct {
 	hadSnapshots []int64 // before any was removed
 	rebuilt      bool    // recover has made the producers what they are at the end
 	background   bool    // sealed segments were recovered and are to be made durable
+}
+
+// mend does what a load that ended with an error needs to come through next time, which is errAgain; or the error is to stay.
+func (ld *loader) mend(err error) error {
+	var (
+		split  *overflow
+		misled *misled
+	)
+	switch {
+	case errors.As(err, &split):
+		err = ld.split(split.segment)
+	case isCorrupt(err) && errors.As(err, &misled) && ld.found[misled.segment.base].index:
+		// Each index that was there goes once. The next time repair finds none, and goes by the batches.
+		ld.logger.Warn("index leads to what is no batch, rebuilding it", zap.Stringer("log", ld), zap.Int64("base", misled.segment.base), zap.Error(err))
+		err = ld.fs.Remove(misled.segment.path(indexSuffix))
+	default:
+		return err
+	}
+	if err == nil {
+		return errAgain
+	}
+	return err
 }
 
 // present is which files of a segment there are.

@@ -45,8 +45,8 @@ func (l *Log) readError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, kerr.CorruptMessage), err == errCut:
-		if err == errCut {
+	case isCorrupt(err), errors.Is(err, errCut):
+		if !isCorrupt(err) {
 			err = fmt.Errorf("%w: %w", err, kerr.CorruptMessage)
 		}
 		return fmt.Errorf("%s: %w", l, err)

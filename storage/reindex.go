@@ -58,6 +58,23 @@ func (s *segment) reindex(lv *live, c *Config) error {
 	return nil
 }
 
+// goOn gives the segment, which ends at an offset, the entries of index files that are below it; or others, made from its batches,
+// where the files make no sense.
+func (s *segment) goOn(lv *live, c *Config, offsets, times []byte, end int64) error {
+	o, oerr := index.LoadOffset(s.base, c.IndexBytes, offsets)
+	t, terr := index.LoadTime(s.base, c.IndexBytes, times)
+	if oerr != nil || terr != nil {
+		return s.reindex(lv, c)
+	}
+	o.Truncate(end)
+	t.Truncate(end)
+	if v := o.View(); v.Len() > 0 && int64(v.Last().Position) >= s.size.Load() {
+		return s.reindex(lv, c)
+	}
+	lv.offsets, lv.times = o, t
+	return nil
+}
+
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -79,13 +96,7 @@ func (s *segment) trim(old *segment, lv *live, c *Config, to int64) (end int64, 
 	if err != nil {
 		return 0, err
 	}
-	o, oerr := index.LoadOffset(s.base, c.IndexBytes, offsets)
-	t, terr := index.LoadTime(s.base, c.IndexBytes, times)
-	if oerr == nil && terr == nil {
-		o.Truncate(end)
-		t.Truncate(end)
-		lv.offsets, lv.times = o, t
-	} else if err := s.reindex(lv, c); err != nil {
+	if err := s.goOn(lv, c, offsets, times, end); err != nil {
 		return 0, err
 	}
 	last := lv.times.View().Last()

@@ -103,11 +103,7 @@ func (l *Log) enliven(s *segment, c *Config) error {
 	if err != nil {
 		return l.fail("read of index", err)
 	}
-	o, oerr := index.LoadOffset(s.base, c.IndexBytes, offsets)
-	t, terr := index.LoadTime(s.base, c.IndexBytes, times)
-	if oerr == nil && terr == nil {
-		lv.offsets, lv.times = o, t
-	} else if err := s.reindex(lv, c); err != nil {
+	if err := s.goOn(lv, c, offsets, times, l.end.Load()); err != nil {
 		return l.fail("rebuild of index", err)
 	}
 	if _, _, known := s.newest.get(); !known {

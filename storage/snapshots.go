@@ -105,14 +105,25 @@ func (l *Log) reloadProducers(end int64) error {
 	return nil
 }
 
-// replay applies the batches in [from, upTo) to the producers.
+// misled is the error of a replay, with the segment that it was in.
+type misled struct {
+	segment *segment
+	err     error
+}
+
+func (m *misled) Error() string {
+	return fmt.Sprintf("replay of segment %d: %v", m.segment.base, m.err)
+}
+func (m *misled) Unwrap() error { return m.err }
+
+// replay applies the batches in [from, upTo) to the producers. Its error is a *misled.
 func (l *Log) replay(from, upTo int64) error {
 	list := l.list()
 	for i := max(list.floor(from), 0); i < len(list) && list[i].base < upTo; i++ {
 		s := list[i]
 		pos, err := s.position(from)
 		if err != nil {
-			return l.readError(err)
+			return l.readError(&misled{s, err})
 		}
 		err = s.entries(pos, func(e entry, b []byte) bool {
 			if e.first >= upTo {
@@ -124,7 +135,7 @@ func (l *Log) replay(from, upTo int64) error {
 			return true
 		})
 		if err != nil {
-			return l.readError(fmt.Errorf("replay of segment %d: %w", s.base, err))
+			return l.readError(&misled{s, err})
 		}
 	}
 	return nil

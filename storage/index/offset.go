@@ -78,11 +78,20 @@ type Offset struct {
 // NewOffset is an index for a segment at base, of at most maxBytes (segment.index.bytes).
 func NewOffset(base int64, maxBytes int) *Offset { return &Offset{base: base, max: maxBytes} }
 
-// LoadOffset goes on with what a .index file holds. The bytes become the index's own. ErrCorrupt as Check.
+// LoadOffset goes on with what a .index file holds. The bytes become the index's own. ErrCorrupt as Check, and when the entries
+// do not rise as those of Append do, in their positions too.
 func LoadOffset(base int64, maxBytes int, b []byte) (*Offset, error) {
-	x := NewOffset(base, maxBytes)
-	if err := (OffsetView{Base: base, Bytes: b}).Check(); err != nil {
+	x, v := NewOffset(base, maxBytes), OffsetView{Base: base, Bytes: b}
+	if err := v.Check(); err != nil {
 		return nil, err
+	}
+	last := OffsetEntry{Offset: base - 1, Position: -1}
+	for i := range v.Len() {
+		e := v.Entry(i)
+		if e.Offset <= last.Offset || e.Position <= last.Position {
+			return nil, fmt.Errorf("offset index has (%d, %d) behind (%d, %d): %w", e.Offset, e.Position, last.Offset, last.Position, ErrCorrupt)
+		}
+		last = e
 	}
 	b = b[:len(b):len(b)]
 	x.entries.p.Store(&b)

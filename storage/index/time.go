@@ -76,11 +76,20 @@ type Time struct {
 // NewTime is an index for a segment at base, of at most maxBytes (segment.index.bytes).
 func NewTime(base int64, maxBytes int) *Time { return &Time{base: base, max: maxBytes} }
 
-// LoadTime goes on with what a .timeindex file holds. The bytes become the index's own. ErrCorrupt as Check.
+// LoadTime goes on with what a .timeindex file holds. The bytes become the index's own. ErrCorrupt as Check, and when the entries do
+// not rise as those of Append do.
 func LoadTime(base int64, maxBytes int, b []byte) (*Time, error) {
-	x := NewTime(base, maxBytes)
-	if err := (TimeView{Base: base, Bytes: b}).Check(); err != nil {
+	x, v := NewTime(base, maxBytes), TimeView{Base: base, Bytes: b}
+	if err := v.Check(); err != nil {
 		return nil, err
+	}
+	last := TimeEntry{Timestamp: NoTimestamp, Offset: base}
+	for i := range v.Len() {
+		e := v.Entry(i)
+		if e.Timestamp <= last.Timestamp || e.Offset < last.Offset {
+			return nil, fmt.Errorf("time index has (%d, %d) behind (%d, %d): %w", e.Timestamp, e.Offset, last.Timestamp, last.Offset, ErrCorrupt)
+		}
+		last = e
 	}
 	b = b[:len(b):len(b)]
 	x.entries.p.Store(&b)
