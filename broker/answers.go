@@ -2,7 +2,6 @@ package broker
 
 import (
 	"container/list"
-	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -107,20 +106,10 @@ func (m *answerMemory) settle() {
 	}
 }
 
-// room waits while connections that have been told to leave hold what there is no room for, or until the context ends. Whoever
-// is about to make a large answer calls it first.
-func (m *answerMemory) room(ctx context.Context) {
-	for {
-		m.mu.Lock()
-		roomy := m.roomy
-		m.mu.Unlock()
-		if roomy == nil {
-			return
-		}
-		select {
-		case <-roomy:
-		case <-ctx.Done():
-			return
-		}
-	}
+// room is nil unless connections that have been told to leave hold what there is no room for, and then closed when they do not any
+// more. Whoever is about to make a large answer looks first.
+func (m *answerMemory) room() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roomy
 }

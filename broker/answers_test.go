@@ -64,51 +64,43 @@ func TestTheOldestHolderLeaves(t *testing.T) {
 // On a busy machine connections that had been told to leave held theirs for a while, and others made the next large answers
 // meanwhile: the broker took 370 MB where the bounds came to 300.
 func TestLargeAnswersWaitForThoseWhoLeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newAnswerMemory(100)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		waits := func(ctx context.Context) (waiting func() bool) {
-			done := make(chan struct{})
-			go func() { defer close(done); m.room(ctx) }()
-			return func() bool {
-				synctest.Wait()
-				select {
-				case <-done:
-					return false
-				default:
-					return true
-				}
+	m := newAnswerMemory(100)
+	waits := func() (waiting func() bool) {
+		roomy := m.room()
+		return func() bool {
+			select {
+			case <-roomy:
+				return false
+			default:
+				return roomy != nil
 			}
 		}
-		old, young := holder{leave: func() {}}, holder{leave: func() {}}
-		hold := func(h *holder, n int64) { h.out.Store(n); m.count(h) }
-		hold(&old, 90)
-		if waits(ctx)() {
-			t.Error("waits with room for more")
-		}
-		hold(&young, 20)
-		waiting := waits(ctx)
-		if !waiting() {
-			t.Error("does not wait for the one that was told to leave")
-		}
-		hold(&young, 5)
-		if waiting() {
-			t.Error("waits where both have room")
-		}
-		hold(&young, 150)
-		waiting = waits(context.Background())
-		given := waits(ctx)
-		if cancel(); given() || !waiting() {
-			t.Error("who does not wait any more is held, or the others are not")
-		}
-		if m.forget(&old); waiting() {
-			t.Error("waits for somebody who is gone")
-		}
-		if m.forget(&young); m.left != 100 || m.leaving != 0 || m.roomy != nil {
-			t.Errorf("%d are left, %d leaving", m.left, m.leaving)
-		}
-	})
+	}
+	old, young := holder{leave: func() {}}, holder{leave: func() {}}
+	hold := func(h *holder, n int64) { h.out.Store(n); m.count(h) }
+	hold(&old, 90)
+	if waits()() {
+		t.Error("waits with room for more")
+	}
+	hold(&young, 20)
+	waiting := waits()
+	if !waiting() {
+		t.Error("does not wait for the one that was told to leave")
+	}
+	hold(&young, 5)
+	if waiting() {
+		t.Error("waits where both have room")
+	}
+	hold(&young, 150)
+	if waiting = waits(); !waiting() {
+		t.Error("does not wait for the one that holds more")
+	}
+	if m.forget(&old); waiting() {
+		t.Error("waits for somebody who is gone")
+	}
+	if m.forget(&young); m.left != 100 || m.leaving != 0 || m.roomy != nil {
+		t.Errorf("%d are left, %d leaving", m.left, m.leaving)
+	}
 }
 
 // wideServer tells of a topic with 5000 partitions, which takes some 130 KB. The bound is that of memory, 0 for none.

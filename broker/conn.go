@@ -107,9 +107,9 @@ func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 		c.answers.leave = c.deaf
 		c.sender.Stalled(c.stalled)
 	}
-	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket)}
+	c.client = api.Call{Listener: s.listener, Principal: "User:ANONYMOUS", ConnectionID: id, Client: remoteAddr(socket), Gone: c.ctx.Done()}
 	if s.memory != nil {
-		c.client.Room = func() { s.memory.answers.room(c.ctx) }
+		c.client.Room = s.memory.answers.room
 	}
 	return c
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"io"
 	"runtime"
 	"sync"
@@ -13,8 +12,8 @@ const (
 	// answerMax bounds the elements of an answer to a request that may ask for the same thing as often as it likes, in a few
 	// bytes each: all settings of a broker, all members of a group, all offsets of one. An element takes some hundred bytes.
 	answerMax = 1_000_000
-	// answerSome and answerLarge are the sizes, in elements, from which not all answers are made at a time: of the former one for
-	// each CPU, of the latter one.
+	// answerSome and answerLarge are the sizes, in elements, from which not all answers are made at a time: the former take turns, of
+	// the latter there is one.
 	answerSome  = 1000
 	answerLarge = 20_000
 	// answerUnit is how many bytes of text or that clients have given count as an element of an answer.
@@ -24,66 +23,55 @@ const (
 	answerGarbage = answerLarge
 )
 
-// making has a place for each answer above answerSome, and large is held by whoever makes one above answerLarge, in the process,
-// until it is nothing but bytes: what it is made from takes several times as much, and there are as many who ask for such as
-// there are connections. They are held over work in memory only, never while anything is waited for.
-var (
-	making = make(chan struct{}, runtime.GOMAXPROCS(0))
-	large  sync.Mutex
-)
+// large is held, besides a turn, by whoever makes an answer above answerLarge, in the process, until it is nothing but bytes: what it
+// is made from takes several times as much, and there are as many who ask for such as there are connections.
+var large sync.Mutex
 
 // answerSize is the size of an answer in the making. What was begun with add must be ended.
 type answerSize struct {
-	room func() // Call.Room
-	// ctx is that of the connection, where the answer was waited for: when that has ended there is none to be made, and those who have
-	// ended may be many.
-	ctx         context.Context
+	turn        turn
 	n           int
-	some, alone bool // has a place in making; holds large
+	some, alone bool // has a turn; holds large
 }
 
-// add counts elements that are about to be made; false means that they are more than who asks the same over and over shall have, or
-// that nobody waits for them any more. Nothing may be waited for from then on.
+// add counts elements that are about to be made. Nothing may be waited for from then on. False means that nobody waits for them any
+// more: there is no answer to be made, and those who are gone may be many.
 func (s *answerSize) add(n int) (ok bool) {
 	s.n += n
-	if s.n > answerSome && !s.some {
-		if s.room != nil {
-			s.room()
-		}
-		select {
-		case making <- struct{}{}:
-			s.some = true
-		case <-s.gone(): // and with it all that waits behind this answer
-			return false
-		}
+	if s.n > answerSome && !s.begin() {
+		return false
 	}
 	if s.n > answerLarge && !s.alone {
 		large.Lock()
 		s.alone = true
 	}
 	select {
-	case <-s.gone():
+	case <-s.turn.gone:
 		return false
 	default:
-		return s.n <= answerMax
+		return true
 	}
 }
 
-// refused is what is given when add has said no: nothing to a client that is gone, and to others the end of the connection.
+// begin takes a turn at once: for an answer that is likely to become large, and of which nothing is to be held before. False as add.
+func (s *answerSize) begin() (ok bool) {
+	if !s.some {
+		s.some = s.turn.Begin(nil) == nil
+	}
+	return s.some
+}
+
+// addMore is add for what a client may ask for over and over. False also means that it is more than such a one shall have.
+func (s *answerSize) addMore(n int) (ok bool) { return s.add(n) && s.n <= answerMax }
+
+// refused is what is given when addMore has said no: nothing to a client that is gone, and to others the end of the connection.
 func (s *answerSize) refused() Response {
 	select {
-	case <-s.gone():
+	case <-s.turn.gone:
 		return nil
 	default:
 		return tooLarge{}
 	}
-}
-
-func (s *answerSize) gone() <-chan struct{} {
-	if s.ctx == nil {
-		return nil
-	}
-	return s.ctx.Done()
 }
 
 // made gives the answer, as bytes if it is more than small.
@@ -103,7 +91,7 @@ func (s *answerSize) end() {
 		large.Unlock()
 	}
 	if s.some {
-		<-making
+		s.turn.End()
 	}
 }
 

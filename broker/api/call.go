@@ -20,9 +20,11 @@ type Call struct {
 	Principal string
 	// Session is a value per connection that a handler family may use to keep per-connection facts.
 	ConnectionID uint64
-	// Room waits until there is room for a large answer, where what answers hold is bounded; nil where it is not. It may be called at
-	// any time, by one goroutine of several.
-	Room func()
+	// Gone is closed when the connection ends, and with it all that is made for it; nil is never.
+	Gone <-chan struct{}
+	// Room looks for room for a large answer, where what answers hold is bounded; nil where it is not. Where there is none it gives a
+	// channel that is closed when there may be. It may be called at any time, by several goroutines.
+	Room func() <-chan struct{}
 }
 
 // Host is the client's address as Kafka writes it into group metadata, with its leading slash.

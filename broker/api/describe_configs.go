@@ -21,38 +21,42 @@ import (
 
 // DescribeConfigs reads settings. It answers in its turn, so that it sees what was changed before on the connection.
 func (f *Configs) DescribeConfigs(c *Call, req *kmsg.DescribeConfigsRequest) Reply {
-	return Later(func(ctx context.Context) Response { return f.describe(ctx, c, req) })
+	return Later(func(context.Context) Response { return f.describe(c, req) })
 }
 
-func (f *Configs) describe(ctx context.Context, c *Call, req *kmsg.DescribeConfigsRequest) Response {
-	size := answerSize{room: c.Room, ctx: ctx}
+func (f *Configs) describe(c *Call, req *kmsg.DescribeConfigsRequest) Response {
+	size := answerSize{turn: c.turn()}
 	defer size.end()
+	if len(req.Resources) > 1 && !size.begin() {
+		return nil
+	}
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	known := !slices.ContainsFunc(req.Resources, func(r kmsg.DescribeConfigsRequestResource) bool {
 		return resource{r.ResourceType, r.ResourceName}.kindName() == "UNKNOWN"
 	})
+	var of settings
+	var is *resource // whose they are: the same may be asked for over and over
 	for _, asked := range req.Resources {
 		answer := kmsg.NewDescribeConfigsResponseResource()
 		answer.ResourceType, answer.ResourceName = asked.ResourceType, asked.ResourceName
 		answer.ErrorMessage = new(string) // "" where nothing is said, as Kafka sends it
-		var rows []config.Row
-		var err error
-		if known {
-			rows, err = f.rows(resource{asked.ResourceType, asked.ResourceName})
-		} else {
+		if !known {
 			// One resource of a type that Kafka does not know fails the request as a whole.
-			err = &config.Refusal{Err: kerr.InvalidRequest, Message: "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."}
+			of.err = &config.Refusal{Err: kerr.InvalidRequest, Message: "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."}
+		} else if r := (resource{asked.ResourceType, asked.ResourceName}); is == nil || *is != r {
+			of.rows, of.err = f.rows(r)
+			is = &r
 		}
-		if err != nil {
-			answer.ErrorCode, answer.ErrorMessage = configAnswer(err)
-			if err == kerr.UnknownTopicOrPartition {
+		if of.err != nil {
+			answer.ErrorCode, answer.ErrorMessage = configAnswer(of.err)
+			if of.err == kerr.UnknownTopicOrPartition {
 				answer.ErrorMessage = new(string)
 			}
 		}
-		for _, row := range rows {
+		for _, row := range of.rows {
 			if len(asked.ConfigNames) == 0 || slices.Contains(asked.ConfigNames, row.Name) {
 				c := describedRow(row, req)
-				if !size.add(1 + len(c.ConfigSynonyms) + textSize(c.Documentation)) {
+				if !size.addMore(1 + len(c.ConfigSynonyms) + textSize(c.Documentation)) {
 					return size.refused()
 				}
 				answer.Configs = append(answer.Configs, c)
@@ -61,6 +65,12 @@ func (f *Configs) describe(ctx context.Context, c *Call, req *kmsg.DescribeConfi
 		resp.Resources = append(resp.Resources, answer)
 	}
 	return size.made(resp)
+}
+
+// settings are what a resource has, or why they are not told.
+type settings struct {
+	rows []config.Row
+	err  error
 }
 
 // textSize is what a text adds to the size of an answer.

@@ -41,9 +41,9 @@ func (g *Groups) DescribeGroups(c *Call, req *kmsg.DescribeGroupsRequest) Reply 
 			}
 			total += descriptionSize(d)
 		}
-		size := answerSize{room: c.Room, ctx: ctx}
+		size := answerSize{turn: c.turn()}
 		defer size.end()
-		if !size.add(total) {
+		if !size.addMore(total) {
 			return size.refused()
 		}
 		for i, answer := range answers {

@@ -18,7 +18,7 @@ import (
 func (f *Replicas) DescribeProducers(c *Call, req *kmsg.DescribeProducersRequest) Reply {
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
 	img := f.Images.Current()
-	size := answerSize{room: c.Room}
+	size := answerSize{turn: c.turn()}
 	defer size.end()
 	for _, rt := range req.Topics {
 		at := kmsg.NewDescribeProducersResponseTopic()
@@ -36,8 +36,8 @@ func (f *Replicas) DescribeProducers(c *Call, req *kmsg.DescribeProducersRequest
 			} else {
 				f.describeProducers(rt.Topic, &p)
 			}
-			if !size.add(len(p.ActiveProducers)) {
-				return Done(tooLarge{})
+			if !size.addMore(len(p.ActiveProducers)) {
+				return Done(size.refused())
 			}
 			at.Partitions = append(at.Partitions, p)
 		}

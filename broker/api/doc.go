@@ -17,6 +17,6 @@
 //   - An unknown version of ApiVersions is answered only if the header is that of the highest version, tags included.
 //   - A Produce request and its response are one piece of memory, in use until the response is written (AppendTo), and a
 //     Fetch request until its handler returns: nothing may keep a pointer into them for longer.
-//   - A large answer is bytes when it leaves its handler (answerSize), and is made while few others are: a Reply that waits does so
+//   - A large answer is bytes when it leaves its handler (answerSize), and is made in a turn: a Reply that waits does so
 //     before the first add.
 package api

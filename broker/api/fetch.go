@@ -41,8 +41,7 @@ type fetch struct {
 	maxBytes  int
 	maxWait   time.Duration
 	context   *fetchContext
-	room      func() // Call.Room
-	converted int    // what has been converted of the answer already, in bytes of memory
+	converts  conversions
 }
 
 // Fetch resolves the session at once and answers when there is enough, something to tell, or the time is up.
@@ -56,7 +55,7 @@ func (d *Data) Fetch(c *Call, req *fetchRequest) Reply {
 		replica:   req.ReplicaID,
 		maxBytes:  min(int(req.MaxBytes), d.FetchMaxBytes),
 		maxWait:   time.Duration(req.MaxWaitMillis) * time.Millisecond,
-		room:      c.Room,
+		converts:  conversions{turn: c.turn()},
 	}
 	if req.Version >= 15 {
 		f.replica = req.ReplicaState.ID

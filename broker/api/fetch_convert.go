@@ -11,13 +11,40 @@ import (
 // its size is that of the answer, and whether it can be converted decides the error code. What would be more is converted again.
 const convertedAhead = 256 << 10
 
+// conversions are the record.Turns of one answer. Where what answers hold is bounded it lets go of all that it has converted ahead when
+// it has to wait for its turn: hundreds do so together, and what each held came to 50 MB that nothing counts.
+type conversions struct {
+	turn
+	ahead []*record.Converted
+	bytes int // that they hold
+}
+
+func (c *conversions) Begin(waits func()) error {
+	return c.turn.Begin(func() {
+		waits()
+		if c.room == nil {
+			return
+		}
+		for _, one := range c.ahead {
+			one.Forget()
+		}
+		c.ahead, c.bytes = c.ahead[:0], 0
+	})
+}
+
+// keeps adds one that has been begun.
+func (c *conversions) keeps(one *record.Converted) {
+	if n := one.Holds(); n > 0 {
+		c.ahead, c.bytes = append(c.ahead, one), c.bytes+n
+	}
+}
+
 // converted are records for an old consumer, converted piece by piece while they are sent: what one fetch may ask for, 55 MB, would
 // otherwise be in memory for as long as the client takes to read it. It is a protocol.Stream.
 type converted struct {
 	*record.Converted
 	from  replication.Slice
-	room  func() // Call.Room
-	fails error  // what reading failed with
+	fails error // what reading failed with
 }
 
 // convert replaces the records by what an old consumer can read.
@@ -26,11 +53,10 @@ func (f *fetch) convert(a fetchedPartition, fp *fetchPartition) fetchedPartition
 	if f.version >= 2 {
 		magic = 1
 	}
-	c := &converted{from: a.records, room: f.room}
+	c := &converted{from: a.records}
 	a.records = noRecords
-	c.await()
 	var err error
-	c.Converted, err = record.NewConverted(c, c.from.Len(), magic, fp.offset)
+	c.Converted, err = record.NewConverted(c, c.from.Len(), magic, fp.offset, convertedAhead-f.converts.bytes, &f.converts)
 	switch {
 	case c.fails != nil:
 		c.from.Release()
@@ -43,26 +69,9 @@ func (f *fetch) convert(a fetchedPartition, fp *fetchPartition) fetchedPartition
 		c.Release()
 		return a
 	}
-	if n := c.Holds(); f.converted+n > convertedAhead {
-		c.Forget()
-	} else {
-		f.converted += n
-	}
+	f.converts.keeps(c.Converted)
 	a.converted = c
 	return a
-}
-
-// await waits until there is room for what is converted next. Nothing is held meanwhile that others wait for.
-func (c *converted) await() {
-	if c.room != nil {
-		c.room()
-	}
-}
-
-// Next converts the next piece.
-func (c *converted) Next() ([]byte, error) {
-	c.await()
-	return c.Converted.Next()
 }
 
 // ReadAt reads what is to be converted.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"testing"
 
@@ -85,6 +86,62 @@ func TestOldConsumersAreConvertedForAsTheyRead(t *testing.T) {
 	}
 }
 
+// Who waits for a turn holds nothing that has been converted ahead, where what answers hold is bounded: two hundred came to 50 MB that
+// nothing counted. What is sent is the same.
+func TestAnOldAnswerThatWaits(t *testing.T) {
+	_, batch := oldAnswer(t, 1)
+	for _, bounded := range []bool{true, false} {
+		var looks int
+		roomy := make(chan struct{})
+		close(roomy)
+		c := conversions{}
+		if bounded {
+			c.room = func() <-chan struct{} {
+				if looks++; looks == 3 {
+					return roomy
+				}
+				return nil
+			}
+		}
+		var all []*record.Converted
+		for i := range 3 {
+			one, err := record.NewConverted(bytes.NewReader(batch), len(batch), 1, 0, len(batch)*2, &c)
+			if err != nil || one.Holds() == 0 {
+				t.Fatalf("holds %d: %v", one.Holds(), err)
+			}
+			all = append(all, one)
+			c.keeps(one)
+			if forgotten := i == 2 && bounded; c.bytes == one.Holds() != (i == 0 || forgotten) || (all[0].Holds() == 0) != forgotten {
+				t.Errorf("bounded %v, %d begun: %d bytes are held, the first holds %d", bounded, i+1, c.bytes, all[0].Holds())
+			}
+		}
+		want, err := record.Down(batch, 1, 0, len(batch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, one := range all {
+			if got, err := io.ReadAll(&pieces{one, nil}); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("bounded %v, %d: %d bytes, want %d: %v", bounded, i, len(got), len(want), err)
+			}
+		}
+	}
+}
+
+// pieces reads what is converted.
+type pieces struct {
+	*record.Converted
+	rest []byte
+}
+
+func (p *pieces) Read(b []byte) (n int, err error) {
+	if len(p.rest) == 0 {
+		p.rest, err = p.Next()
+	}
+	n = copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, err
+}
+
 // An answer that is not sent lets its files go, and what was converted.
 func TestAnOldAnswerThatIsNotSent(t *testing.T) {
 	resp, _ := oldAnswer(t, 3)
@@ -117,11 +174,11 @@ func TestLargeAnswersAreBytes(t *testing.T) {
 		t.Error("another can be made")
 	}
 	resp := size.made(encodedBody(string(body))).(*bulk)
-	if size.add(answerMax) {
+	if size.addMore(answerMax) {
 		t.Error("there is no end")
 	}
 	size.end()
-	if !large.TryLock() || len(making) > 0 {
+	if !large.TryLock() || len(turns) > 0 {
 		t.Fatal("no other can be made")
 	}
 	large.Unlock()

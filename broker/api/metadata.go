@@ -62,9 +62,9 @@ func (t *Topology) Metadata(c *Call, req *kmsg.MetadataRequest) Reply {
 	}
 	missing := t.missing(req)
 	if len(missing) == 0 {
-		return Done(t.metadata(c.Room, c.Listener, req, resp, nil))
+		return Done(t.metadata(c.turn(), c.Listener, req, resp, nil))
 	}
-	room, listener := c.Room, c.Listener
+	turn, listener := c.turn(), c.Listener
 	return Later(func(ctx context.Context) Response {
 		ctx, cancel := context.WithTimeout(ctx, autoCreateWait)
 		defer cancel()
@@ -76,7 +76,7 @@ func (t *Topology) Metadata(c *Call, req *kmsg.MetadataRequest) Reply {
 				}
 			}
 		}
-		return t.metadata(room, listener, req, resp, failed)
+		return t.metadata(turn, listener, req, resp, failed)
 	})
 }
 
@@ -133,8 +133,8 @@ func (t *Topology) missing(req *kmsg.MetadataRequest) []string {
 	return eachOnce(names)
 }
 
-func (t *Topology) metadata(room func(), listener string, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, failed map[string]*kerr.Error) Response {
-	size := answerSize{room: room}
+func (t *Topology) metadata(turn turn, listener string, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, failed map[string]*kerr.Error) Response {
+	size := answerSize{turn: turn}
 	defer size.end()
 	img := t.Images.Current()
 	resp.ClusterID = kmsg.StringPtr(img.ClusterID)
@@ -153,7 +153,9 @@ func (t *Topology) metadata(room func(), listener string, req *kmsg.MetadataRequ
 		names := img.TopicNames()
 		resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(names))
 		for _, name := range names {
-			size.add(len(img.Topics[name].Partitions))
+			if !size.add(len(img.Topics[name].Partitions)) {
+				return nil
+			}
 			resp.Topics = append(resp.Topics, describeTopic(img, listener, req, img.Topics[name]))
 		}
 		return size.made(resp)
@@ -169,7 +171,9 @@ func (t *Topology) metadata(room func(), listener string, req *kmsg.MetadataRequ
 		if !seen[key] {
 			seen[key] = true
 			at := t.askedTopic(img, listener, req, rt, byID, failed)
-			size.add(len(at.Partitions)) // each topic once: they are as many as there are
+			if !size.add(len(at.Partitions)) { // each topic once: they are as many as there are
+				return nil
+			}
 			resp.Topics = append(resp.Topics, at)
 		}
 	}

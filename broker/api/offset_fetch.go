@@ -54,9 +54,9 @@ func (g *Groups) OffsetFetch(c *Call, req *kmsg.OffsetFetchRequest) Reply {
 			}
 			total += len(offsets)
 		}
-		size := answerSize{room: c.Room, ctx: ctx}
+		size := answerSize{turn: c.turn()}
 		defer size.end()
-		if !size.add(total) {
+		if !size.addMore(total) {
 			return size.refused()
 		}
 		for i := range fetches {

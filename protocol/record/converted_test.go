@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"testing"
 
 	"barnabas/protocol/record/codec"
@@ -47,7 +48,7 @@ func TestConvertedPieceByPiece(t *testing.T) {
 		t.Fatalf("%d records in %d bytes", n, len(want))
 	}
 	for _, forget := range []bool{false, true} {
-		c, err := NewConverted(bytes.NewReader(log), len(log), 1, 0)
+		c, err := NewConverted(bytes.NewReader(log), len(log), 1, 0, math.MaxInt, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,10 +128,10 @@ func (f failing) ReadAt(b []byte, at int64) (int, error) {
 // A disk that fails is told of as it is, before the answer has begun and within it.
 func TestConversionOfWhatCannotBeRead(t *testing.T) {
 	log, _ := largeLog(t)
-	if _, err := NewConverted(failing{bytes.NewReader(log), 100}, len(log), 1, 0); !errors.Is(err, io.ErrClosedPipe) {
+	if _, err := NewConverted(failing{bytes.NewReader(log), 100}, len(log), 1, 0, math.MaxInt, nil); !errors.Is(err, io.ErrClosedPipe) {
 		t.Error(err)
 	}
-	c, err := NewConverted(failing{bytes.NewReader(log), 500_000}, len(log), 1, 0)
+	c, err := NewConverted(failing{bytes.NewReader(log), 500_000}, len(log), 1, 0, math.MaxInt, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,43 +148,57 @@ func TestConversionOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// As many convert at a time as there are CPUs. Who waits for that lets go of what it holds, and goes on where it was.
+// queue has everybody wait for their turn, but the first time.
+type queue struct {
+	t     *testing.T
+	c     *Converted
+	turns int
+	open  bool // a turn is under way
+	over  error
+}
+
+func (q *queue) Begin(waits func()) error {
+	if q.open {
+		q.t.Error("a turn within a turn")
+	}
+	if q.turns++; q.turns > 1 {
+		if waits(); q.c.Holds() != 0 {
+			q.t.Errorf("%d bytes are held while it waits", q.c.Holds())
+		}
+	}
+	q.open = q.over == nil
+	return q.over
+}
+
+func (q *queue) End() { q.open = false }
+
+// Who waits for a turn lets go of what it holds, and goes on where it was.
 func TestConversionGoesOnAfterItsTurn(t *testing.T) {
 	log, _ := largeLog(t)
-	c, err := NewConverted(bytes.NewReader(log), len(log), 1, 0)
-	if err != nil {
+	q := &queue{t: t}
+	c, err := NewConverted(bytes.NewReader(log), len(log), 1, 0, math.MaxInt, q)
+	if q.c = c; err != nil {
 		t.Fatal(err)
 	}
-	var got []byte
-	for range 2 {
-		piece, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, piece...)
-	}
-	if c.Holds() == 0 {
-		t.Fatal("nothing is held within the conversion")
-	}
-	for range cap(converting) {
-		converting <- struct{}{}
-	}
-	rest := make(chan []byte)
-	go func() {
-		all, _ := taken(t, c)
-		rest <- all
-	}()
-	select {
-	case <-rest:
-		t.Fatal("more convert than there are CPUs")
-	default:
-	}
-	for range cap(converting) {
-		<-converting
-	}
-	got = append(got, <-rest...)
+	got, _ := taken(t, c)
 	want, err := Down(log, 1, 0, len(log))
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, want %d: %v", len(got), len(want), err)
+	}
+	if q.turns < 3 || q.open {
+		t.Errorf("%d turns, one is open: %v", q.turns, q.open)
+	}
+
+	q = &queue{t: t}
+	if q.c, err = NewConverted(bytes.NewReader(log), len(log), 1, 0, math.MaxInt, q); err != nil {
+		t.Fatal(err)
+	}
+	q.c.Forget()
+	q.over = io.ErrClosedPipe
+	if _, err := q.c.Next(); err != io.ErrClosedPipe || q.c.Holds() != 0 {
+		t.Errorf("without a turn: %v, %d bytes are held", err, q.c.Holds())
+	}
+	if _, err := NewConverted(bytes.NewReader(log), len(log), 1, 0, math.MaxInt, q); err != io.ErrClosedPipe {
+		t.Errorf("without a turn: %v", err)
 	}
 }

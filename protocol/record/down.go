@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,8 +20,13 @@ const (
 	downPiece = 128 << 10
 )
 
-// converting has a place for each CPU: more conversions at a time would be no faster, and hold more.
-var converting = make(chan struct{}, runtime.GOMAXPROCS(0))
+// Turns bounds how much is converted at a time.
+type Turns interface {
+	// Begin waits until something may be converted, up to End. It calls waits first if that is not at once, to let go of memory. After
+	// an error there is no turn.
+	Begin(waits func()) error
+	End()
+}
 
 // Converted are entries of a log in magic 0 or 1, for consumers that know no better (Fetch v0 to v3). They are read and
 // converted piece by piece while they are sent, and what is in memory is a piece. Entries may end within one, which is
@@ -35,9 +39,10 @@ var converting = make(chan struct{}, runtime.GOMAXPROCS(0))
 // there is nothing to convert to they are 12 such bytes, and if there is no whole entry there are none. An entry behind the
 // first that cannot be converted ends the conversion: the consumer will come back for it.
 type Converted struct {
-	src  io.ReaderAt
-	end  int64
-	conv conversion
+	src   io.ReaderAt
+	end   int64
+	conv  conversion
+	turns Turns
 
 	size   int // of all pieces
 	sent   int
@@ -56,27 +61,34 @@ type conversion struct {
 }
 
 // NewConverted converts the first n bytes of src, up to the first entry that has an equivalent: the rest is done by Next. src
-// must stay readable until Release, which is owed if there is no error.
+// must stay readable until Release, which is owed if there is no error. Of what that entry becomes it keeps up to keep bytes for
+// Next, which converts it again if it is more. Without turns all is converted when it is wanted.
 //
 // kerr.UnsupportedCompressionType means that the first entry with anything to give is compressed with zstd. Other errors are
-// ErrCorrupt, or those of src.
-func NewConverted(src io.ReaderAt, n int, magic int8, fetchOffset int64) (*Converted, error) {
-	c := &Converted{src: src, end: int64(n), conv: conversion{magic, fetchOffset}}
-	return c, c.begin(n)
+// ErrCorrupt, or those of src and of turns.
+func NewConverted(src io.ReaderAt, n int, magic int8, fetchOffset int64, keep int, turns Turns) (*Converted, error) {
+	c := &Converted{src: src, end: int64(n), conv: conversion{magic, fetchOffset}, turns: turns}
+	return c, c.begin(n, keep)
 }
 
 // begin finds out the size, which is at least least.
-func (c *Converted) begin(least int) error {
+func (c *Converted) begin(least, keep int) error {
 	seen, err := c.convert(1)
+	n := 0
 	switch {
 	case err != nil || !seen:
 	case len(c.piece.b) == 0:
 		c.size = LogOverhead
 	default:
-		c.size = max(least, len(c.piece.b))
+		n = len(c.piece.b)
+		c.size = max(least, n)
+	}
+	if 0 < n && n <= keep {
 		c.first = bytes.Clone(c.piece.b)
 	}
-	c.drop()
+	if c.drop(); n > keep {
+		c.at = 0
+	}
 	return err
 }
 
@@ -147,13 +159,12 @@ func (c *Converted) Next() ([]byte, error) {
 // convert converts entries until they are read that take some bytes, at least one that has an equivalent; seen says whether there was
 // any. Nothing is converted when all is over. The error is that of the source, or of an entry that is the first to have an equivalent.
 func (c *Converted) convert(atLeast int) (seen bool, err error) {
-	select {
-	case converting <- struct{}{}:
-	default:
-		c.drop() // nothing is held while others convert
-		converting <- struct{}{}
+	if c.turns != nil {
+		if err := c.turns.Begin(c.drop); err != nil { // nothing is held while others convert
+			return false, err
+		}
+		defer c.turns.End()
 	}
-	defer func() { <-converting }()
 	if c.piece == nil {
 		c.piece = borrow()
 	}
@@ -222,7 +233,7 @@ func (c *Converted) read(n int) error {
 // Down is what Converted gives, at once, where the entries count as some size.
 func Down(entries []byte, magic int8, fetchOffset int64, size int) ([]byte, error) {
 	c := &Converted{src: bytes.NewReader(entries), end: int64(len(entries)), conv: conversion{magic, fetchOffset}}
-	if err := c.begin(size); err != nil {
+	if err := c.begin(size, size); err != nil {
 		return nil, err
 	}
 	defer c.Release()
