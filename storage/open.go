@@ -334,40 +334,44 @@ func (ld *loader) trust() error {
 }
 
 // nextOffset is the offset behind the segment's last batch, by its index and the batches behind the last entry. errCut says also that
-// the index is that of another file: it names what lies behind the end.
+// the index is that of another file: it names a position or an offset that lies behind the end.
 func (s *segment) nextOffset() (int64, error) {
 	size := s.size.Load()
 	f, err := s.log.fs.Open(s.path(indexSuffix))
 	if err != nil && !isMissing(err) {
 		return 0, err
 	}
-	from := int64(0)
+	var last index.OffsetEntry
 	if err == nil {
-		from, err = lastPosition(f, s.base)
+		last, err = lastIndexed(f, s.base)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return 0, err
 		}
 	}
+	from := int64(last.Position)
 	if from > 0 && from >= size {
 		return s.base, fmt.Errorf("the index names position %d of %d: %w", from, size, errCut)
 	}
 	end := s.base
 	err = s.walk(from, size, func(e entry) bool { end = e.last + 1; return true })
+	if err == nil && from > 0 && last.Offset >= end {
+		err = fmt.Errorf("the index names offset %d, the log ends at %d: %w", last.Offset, end, errCut)
+	}
 	return end, err
 }
 
-// lastPosition is the position that the last entry of an index file names; 0 when it says nothing sensible, or has the
-// zeros of a preallocated file.
-func lastPosition(f vfs.File, base int64) (int64, error) {
+// lastIndexed is the last entry of an index file; the zero value when it says nothing sensible, or has the zeros of a preallocated
+// file.
+func lastIndexed(f vfs.File, base int64) (e index.OffsetEntry, err error) {
 	size, err := f.Size()
 	if err != nil || size < index.OffsetEntrySize || size%index.OffsetEntrySize != 0 {
-		return 0, err
+		return e, err
 	}
 	var b [index.OffsetEntrySize]byte
 	if _, err := f.ReadAt(b[:], size-index.OffsetEntrySize); err != nil {
-		return 0, err
+		return e, err
 	}
-	return int64(index.OffsetView{Base: base, Bytes: b[:]}.Last().Position), nil
+	return index.OffsetView{Base: base, Bytes: b[:]}.Last(), nil
 }
 
 // settleEnd brings the rest in line with where the log ends.
