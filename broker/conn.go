@@ -164,7 +164,7 @@ func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int
 	if err != nil {
 		return 0, false, err
 	}
-	alone = elements > aloneElements || !route.InPlace && len(body) > aloneBytes || route.Converts(version)
+	alone = elements > aloneElements || !route.InPlace && len(body) > aloneBytes || route.Alone(version)
 	more := route.Cost(elements)
 	takes := c.server.memory != nil && more > max(int64(len(body)), takeFrom)
 	if takes || alone || c.answers.owes.Load() > owesMax {

@@ -516,7 +516,38 @@ func deafInLarge(t *testing.T, b *besieged) {
 	for range 100 {
 		configs.Resources = append(configs.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "0"})
 	}
-	for _, req := range []kmsg.Request{metadata, configs, old} {
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Version, commit.Group, commit.Generation = 7, "wide", -1
+	commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "wide"}}
+	for id := range int32(5000) {
+		p := kmsg.NewOffsetCommitRequestTopicPartition()
+		p.Partition, p.Offset = id, 7
+		commit.Topics[0].Partitions = append(commit.Topics[0].Partitions, p)
+	}
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKey = 1, "wide"
+	if _, err := c.RoundTrip(find, patience); err != nil { // which creates the topic of offsets
+		t.Fatal(err)
+	}
+	eventually(t, "offsets are committed", func() error {
+		answer, err := c.RoundTrip(commit, patience)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(answer.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode)
+	})
+	commit.Topics[0].Partitions = commit.Topics[0].Partitions[:1]
+	for i := range 5000 {
+		commit.Group = fmt.Sprintf("group-%d", i)
+		if _, err := c.RoundTrip(commit, patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups := kmsg.NewPtrListGroupsRequest()
+	groups.Version = 4
+	offsets := kmsg.NewPtrOffsetFetchRequest()
+	offsets.Version, offsets.Group = 7, "wide"
+	for _, req := range []kmsg.Request{groups, offsets, metadata, configs, old} {
 		closed := func() int { return bytes.Count(readFile(t, b.Log), []byte("its client does not read the answers")) }
 		before := closed()
 		requests := bytes.Repeat(frameOf(req), 100)

@@ -23,42 +23,53 @@ const (
 )
 
 // ConsumerGroupDescribe shows groups of the consumer protocol; others are not found. A group named twice is answered twice.
-func (g *Groups) ConsumerGroupDescribe(_ *Call, req *kmsg.ConsumerGroupDescribeRequest) Reply {
-	answers := make([]*runtime.Promise[group.ConsumerDescriptionResult], len(req.Groups))
-	for i, id := range req.Groups {
-		answers[i] = g.Coordinator.DescribeConsumer(id)
-	}
+func (g *Groups) ConsumerGroupDescribe(c *Call, req *kmsg.ConsumerGroupDescribeRequest) Reply {
 	return Later(func(ctx context.Context) Response {
-		img := g.Images.Current()
-		resp := req.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)
-		resp.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(answers))
-		for i, answer := range answers {
-			r, err := answer.Await(ctx)
-			if gone(err) {
-				return nil
-			}
-			out := kmsg.NewConsumerGroupDescribeResponseGroup()
-			out.Group = req.Groups[i]
-			message := ""
-			if err != nil {
-				refused := refusal(err, kerr.CoordinatorNotAvailable)
-				err, message = refused, refused.Description
-			} else {
-				err, message = r.Refusal()
-			}
-			switch {
-			case err != nil:
-				out.ErrorCode, out.ErrorMessage = code(err), &message
-			default:
-				describeConsumerGroup(img, r.ConsumerDescription, &out)
-				if req.IncludeAuthorizedOperations {
-					out.AuthorizedOperations = allGroupOperations
-				}
-			}
-			resp.Groups[i] = out
+		firsts, of := firstsOf(req.Groups)
+		found, resp := gather(ctx, len(firsts), func(k, most int) *runtime.Promise[group.ConsumerDescriptionResult] {
+			return g.Coordinator.DescribeConsumer(req.Groups[firsts[k]], most)
+		})
+		if found == nil {
+			return resp
 		}
-		return resp
+		defer found.end()
+		size := answerSize{turn: c.turn()}
+		defer size.end()
+		for _, k := range of {
+			if !size.addMore(found.answers[k].value.Size()) {
+				return size.refused()
+			}
+		}
+		img := g.Images.Current()
+		answer := req.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)
+		answer.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(of))
+		for i, k := range of {
+			answer.Groups[i] = describedConsumer(img, req, req.Groups[i], found.answers[k].value, found.answers[k].err)
+		}
+		return size.made(answer)
 	})
+}
+
+// describedConsumer is what is said of one group.
+func describedConsumer(img *cluster.Image, req *kmsg.ConsumerGroupDescribeRequest, id string, r group.ConsumerDescriptionResult, err error) kmsg.ConsumerGroupDescribeResponseGroup {
+	out := kmsg.NewConsumerGroupDescribeResponseGroup()
+	out.Group = id
+	message := ""
+	if err != nil {
+		refused := refusal(err, kerr.CoordinatorNotAvailable)
+		err, message = refused, refused.Description
+	} else {
+		err, message = r.Refusal()
+	}
+	if err != nil {
+		out.ErrorCode, out.ErrorMessage = code(err), &message
+		return out
+	}
+	describeConsumerGroup(img, r.ConsumerDescription, &out)
+	if req.IncludeAuthorizedOperations {
+		out.AuthorizedOperations = allGroupOperations
+	}
+	return out
 }
 
 func describeConsumerGroup(img *cluster.Image, d *group.ConsumerDescription, out *kmsg.ConsumerGroupDescribeResponseGroup) {

@@ -22,35 +22,28 @@ import (
 
 // DescribeGroups shows groups. One that does not exist is shown as dead up to v5.
 func (g *Groups) DescribeGroups(c *Call, req *kmsg.DescribeGroupsRequest) Reply {
-	answers := make([]*runtime.Promise[*group.Description], len(req.Groups))
-	asked := map[string]*runtime.Promise[*group.Description]{}
-	for i, id := range req.Groups {
-		if asked[id] == nil {
-			asked[id] = g.Coordinator.Describe(id)
-		}
-		answers[i] = asked[id]
-	}
 	return Later(func(ctx context.Context) Response {
-		resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
-		resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(answers))
-		total := 0
-		for _, answer := range answers {
-			d, err := answer.Await(ctx)
-			if gone(err) {
-				return nil
-			}
-			total += descriptionSize(d)
+		firsts, of := firstsOf(req.Groups)
+		found, resp := gather(ctx, len(firsts), func(k, most int) *runtime.Promise[*group.Description] {
+			return g.Coordinator.Describe(req.Groups[firsts[k]], most)
+		})
+		if found == nil {
+			return resp
 		}
+		defer found.end()
 		size := answerSize{turn: c.turn()}
 		defer size.end()
-		if !size.addMore(total) {
-			return size.refused()
+		for _, k := range of {
+			if !size.addMore(descriptionSize(found.answers[k].value)) {
+				return size.refused()
+			}
 		}
-		for i, answer := range answers {
-			d, err := answer.Await(ctx) // which is there
-			resp.Groups[i] = described(req, req.Groups[i], d, err)
+		answer := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+		answer.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(of))
+		for i, k := range of {
+			answer.Groups[i] = described(req, req.Groups[i], found.answers[k].value, found.answers[k].err)
 		}
-		return size.made(resp)
+		return size.made(answer)
 	})
 }
 

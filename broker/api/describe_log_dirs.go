@@ -20,7 +20,13 @@ import (
 
 // DescribeLogDirs tells of each log dir which of the replicas asked for lie there, and how large they are. Null topics
 // mean all; a dir that has failed is named with its error and nothing else.
-func (f *Replicas) DescribeLogDirs(_ *Call, req *kmsg.DescribeLogDirsRequest) Reply {
+func (f *Replicas) DescribeLogDirs(c *Call, req *kmsg.DescribeLogDirsRequest) Reply {
+	dirs := f.LogDirs.LogDirs() // which looks at the disks
+	size := answerSize{turn: c.turn()}
+	defer size.end()
+	if !size.begin() {
+		return Done(nil)
+	}
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	asked := map[cluster.TopicPartition]bool{}
 	for _, rt := range req.Topics {
@@ -36,7 +42,7 @@ func (f *Replicas) DescribeLogDirs(_ *Call, req *kmsg.DescribeLogDirsRequest) Re
 			}
 		}
 	}
-	for _, dir := range f.LogDirs.LogDirs() {
+	for _, dir := range dirs {
 		at := kmsg.NewDescribeLogDirsResponseDir()
 		at.Dir = dir.Path
 		if dir.Err != nil {
@@ -47,7 +53,7 @@ func (f *Replicas) DescribeLogDirs(_ *Call, req *kmsg.DescribeLogDirsRequest) Re
 		}
 		resp.Dirs = append(resp.Dirs, at)
 	}
-	return Done(resp)
+	return Done(size.made(resp))
 }
 
 func replicasByTopic(held []HeldReplica) (topics []kmsg.DescribeLogDirsResponseDirTopic) {

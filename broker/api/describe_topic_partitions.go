@@ -36,6 +36,8 @@ func (f *Cluster) DescribeTopicPartitions(c *Call, req *kmsg.DescribeTopicPartit
 			return Done(refusedDescription(req, resp, kerr.InvalidRequest))
 		}
 	}
+	size := answerSize{turn: c.turn()}
+	defer size.end()
 	left := max(min(cmp.Or(f.PartitionLimit, defaultPartitionLimit), int(req.ResponsePartitionLimit)), 1)
 	for _, name := range names {
 		if name < from {
@@ -62,6 +64,9 @@ func (f *Cluster) DescribeTopicPartitions(c *Call, req *kmsg.DescribeTopicPartit
 			begin = min(int(first), len(topic.Partitions))
 		}
 		end := min(begin+left, len(topic.Partitions))
+		if !size.add(end - begin) {
+			return Done(nil)
+		}
 		for id := begin; id < end; id++ {
 			if p := topic.Partitions[id]; p != nil {
 				at.Partitions = append(at.Partitions, describedPartition(img, c.Listener, int32(id), p))
@@ -74,7 +79,7 @@ func (f *Cluster) DescribeTopicPartitions(c *Call, req *kmsg.DescribeTopicPartit
 		}
 		left -= end - begin
 	}
-	return Done(resp)
+	return Done(size.made(resp))
 }
 
 func describedPartition(img *cluster.Image, listener string, id int32, p *cluster.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {

@@ -35,18 +35,18 @@ type Groups struct {
 func (g *Groups) routes() []Route {
 	return []Route{
 		route(g.OffsetCommit, inPlace),
-		route(g.OffsetFetch, inPlace),
+		route(g.OffsetFetch, inPlace, gathers),
 		route(g.FindCoordinator, inPlace),
 		route(g.JoinGroup, carries),
 		route(g.Heartbeat, inPlace),
 		route(g.LeaveGroup, inPlace),
 		route(g.SyncGroup, carries),
-		route(g.DescribeGroups, inPlace),
-		route(g.ListGroups, inPlace),
+		route(g.DescribeGroups, inPlace, gathers),
+		route(g.ListGroups, inPlace, gathers),
 		route(g.DeleteGroups, inPlace),
 		route(g.OffsetDelete, inPlace),
 		route(g.ConsumerGroupHeartbeat, inPlace),
-		route(g.ConsumerGroupDescribe, inPlace),
+		route(g.ConsumerGroupDescribe, inPlace, gathers),
 	}
 }
 

@@ -15,10 +15,24 @@ import (
 )
 
 // ListGroups shows the groups that this broker coordinates.
-func (g *Groups) ListGroups(_ *Call, req *kmsg.ListGroupsRequest) Reply {
+func (g *Groups) ListGroups(c *Call, req *kmsg.ListGroupsRequest) Reply {
 	return Later(func(ctx context.Context) Response {
+		n, err := g.Coordinator.Size(ctx)
+		if err != nil {
+			return nil
+		}
+		leave, err := takeLeave(ctx, n)
+		if err != nil {
+			return nil
+		}
+		defer leaves.Release(leave)
 		groups, err := g.Coordinator.List(ctx, req.StatesFilter, req.TypesFilter)
 		if gone(err) {
+			return nil
+		}
+		size := answerSize{turn: c.turn()}
+		defer size.end()
+		if !size.add(len(groups)) {
 			return nil
 		}
 		resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
@@ -28,6 +42,6 @@ func (g *Groups) ListGroups(_ *Call, req *kmsg.ListGroupsRequest) Reply {
 			resp.Groups[i] = kmsg.ListGroupsResponseGroup{Group: o.Group, ProtocolType: o.ProtocolType, GroupState: o.State,
 				GroupType: o.Type}
 		}
-		return resp
+		return size.made(resp)
 	})
 }

@@ -30,38 +30,33 @@ func (g *Groups) OffsetFetch(c *Call, req *kmsg.OffsetFetchRequest) Reply {
 	if req.Version == 0 {
 		return Later(func(ctx context.Context) Response { return g.fetchLegacy(ctx, req) })
 	}
-	img := g.Images.Current()
-	groups := fetchGroups(req)
-	fetches := make([]offsetFetch, len(groups))
-	all := map[string]*runtime.Promise[[]group.Offset]{} // of groups that are asked for all they have
-	for i := range groups {
-		id, everything := groups[i].Group, groups[i].Topics == nil
-		if everything && all[id] != nil {
-			fetches[i] = offsetFetch{version: req.Version, group: &groups[i], answer: all[id]}
-			continue
-		}
-		if fetches[i] = g.fetchGroup(img, req, &groups[i]); everything {
-			all[id] = fetches[i].answer
-		}
-	}
 	return Later(func(ctx context.Context) Response {
-		answers := make([]kmsg.OffsetFetchResponseGroup, len(fetches))
-		total := 0
-		for i := range fetches {
-			offsets, err := fetches[i].answer.Await(ctx)
-			if gone(err) {
-				return nil
-			}
-			total += len(offsets)
+		img := g.Images.Current()
+		groups := fetchGroups(req)
+		fetches := make([]offsetFetch, len(groups))
+		questions := make([]offsetQuestion, len(groups))
+		for i := range groups {
+			fetches[i] = newOffsetFetch(img, req.Version, &groups[i])
+			questions[i] = fetches[i].question(i)
 		}
+		firsts, of := firstsOf(questions)
+		found, resp := gather(ctx, len(firsts), func(k, most int) *runtime.Promise[[]group.Offset] {
+			return fetches[firsts[k]].ask(g.Coordinator, req.RequireStable, most)
+		})
+		if found == nil {
+			return resp
+		}
+		defer found.end()
 		size := answerSize{turn: c.turn()}
 		defer size.end()
-		if !size.addMore(total) {
-			return size.refused()
+		for _, k := range of {
+			if !size.addMore(offsetsSize(found.answers[k].value)) {
+				return size.refused()
+			}
 		}
-		for i := range fetches {
-			offsets, err := fetches[i].answer.Await(ctx) // which are there
-			answers[i] = fetches[i].result(img, offsets, err)
+		answers := make([]kmsg.OffsetFetchResponseGroup, len(fetches))
+		for i, k := range of {
+			answers[i] = fetches[i].result(img, found.answers[k].value, found.answers[k].err)
 		}
 		return size.made(fetched(req, answers))
 	})
@@ -119,36 +114,65 @@ func distinct(topics []kmsg.OffsetFetchRequestGroupTopic) []kmsg.OffsetFetchRequ
 	return set
 }
 
-// offsetFetch is the question for one group.
+// offsetFetch is what is asked of one group.
 type offsetFetch struct {
 	version int16
 	group   *kmsg.OffsetFetchRequestGroup
-	answer  *runtime.Promise[[]group.Offset]
-	unknown []bool // by topic of the request: its id is not known
+	wanted  []group.TopicPartition // nil for all
+	unknown []bool                 // by topic of the request: its id is not known
 }
 
-func (g *Groups) fetchGroup(img *cluster.Image, req *kmsg.OffsetFetchRequest, fg *kmsg.OffsetFetchRequestGroup) offsetFetch {
-	f := offsetFetch{version: req.Version, group: fg}
-	var wanted []group.TopicPartition
+func newOffsetFetch(img *cluster.Image, version int16, fg *kmsg.OffsetFetchRequestGroup) offsetFetch {
+	f := offsetFetch{version: version, group: fg}
 	if fg.Topics != nil {
-		wanted = []group.TopicPartition{}
+		f.wanted = []group.TopicPartition{}
 		f.unknown = make([]bool, len(fg.Topics))
 	}
 	for i, t := range fg.Topics {
-		name, ok := topicName(img, t.Topic, t.TopicID, req.Version >= 10)
+		name, ok := topicName(img, t.Topic, t.TopicID, version >= 10)
 		if f.unknown[i] = !ok; !ok {
 			continue
 		}
 		for _, p := range t.Partitions {
-			wanted = append(wanted, group.TopicPartition{Topic: name, Partition: p})
+			f.wanted = append(f.wanted, group.TopicPartition{Topic: name, Partition: p})
 		}
 	}
-	if req.Version >= 9 {
-		f.answer = g.Coordinator.FetchAs(fg.Group, fg.MemberID, fg.MemberEpoch, wanted, req.RequireStable)
-	} else {
-		f.answer = g.Coordinator.Fetch(fg.Group, wanted, req.RequireStable)
-	}
 	return f
+}
+
+// offsetQuestion is equal where the same is asked of the same group: all its offsets, by the same member.
+type offsetQuestion struct {
+	group, member string
+	named         bool
+	epoch         int32
+	only          int // which of the request, where it asks for some partitions; else 0
+}
+
+func (f *offsetFetch) question(i int) offsetQuestion {
+	q := offsetQuestion{group: f.group.Group, epoch: f.group.MemberEpoch}
+	if q.named = f.group.MemberID != nil; q.named {
+		q.member = *f.group.MemberID
+	}
+	if f.group.Topics != nil {
+		q.only = i + 1
+	}
+	return q
+}
+
+func (f *offsetFetch) ask(c *group.Coordinator, stable bool, most int) *runtime.Promise[[]group.Offset] {
+	if f.version >= 9 {
+		return c.FetchAs(f.group.Group, f.group.MemberID, f.group.MemberEpoch, f.wanted, stable, most)
+	}
+	return c.Fetch(f.group.Group, f.wanted, stable, most)
+}
+
+// offsetsSize is what offsets add to the size of an answer.
+func offsetsSize(offsets []group.Offset) int {
+	bytes := 0
+	for _, o := range offsets {
+		bytes += len(o.Metadata)
+	}
+	return len(offsets) + bytes/answerUnit
 }
 
 // result puts the offsets into the order of the request; those of all topics come sorted.

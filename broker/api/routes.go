@@ -23,6 +23,8 @@ type Route struct {
 	InPlace bool
 	// carries says that the request brings somebody's bytes, and may be as large as the listener allows.
 	carries bool
+	// gathers says that coordinators are asked what they have, which may be much for a small request.
+	gathers bool
 	// Cluster says that brokers send it to each other, about as many partitions as there are: of a cluster of 300,000 an
 	// UpdateMetadata has two million elements. It may be as large as the listener allows and have as many elements as it likes; what
 	// bounds them is the memory of requests. Who may send such can do anything to the cluster as it is.
@@ -36,9 +38,10 @@ type Route struct {
 // Flexible says whether a version of the API has tagged fields.
 func (r *Route) Flexible(version int16) bool { return version >= r.flexibleFrom }
 
-// Converts says that an answer at a version may hold records in memory, which old consumers get converted.
-func (r *Route) Converts(version int16) bool {
-	return r.Key == (*kmsg.FetchRequest)(nil).Key() && version < 4
+// Alone says that an answer at a version may hold much before it is made, so that a connection must not have several in the making:
+// records that old consumers get converted, or what coordinators have said.
+func (r *Route) Alone(version int16) bool {
+	return r.gathers || r.Key == (*kmsg.FetchRequest)(nil).Key() && version < 4
 }
 
 // Weigh counts the elements of a request's arrays, if the body has from bytes or more, before they are decoded. An error
@@ -139,6 +142,9 @@ func inPlace(r *Route) { r.InPlace = true }
 
 // carries lets the request be as large as any.
 func carries(r *Route) { r.carries = true }
+
+// gathers has each request answered before the next is read.
+func gathers(r *Route) { r.gathers = true }
 
 // made gives the requests to decode into, of the type that the handler takes, where kmsg's own do not do.
 func made(request func() kmsg.Request) option { return func(r *Route) { r.request = request } }

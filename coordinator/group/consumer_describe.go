@@ -45,8 +45,24 @@ func (r *ConsumerDescriptionResult) Refusal() (err error, message string) {
 	return r.refused.err, r.refused.message
 }
 
+// Size is about how many elements there are, as *Larger counts them.
+func (r *ConsumerDescriptionResult) Size() int {
+	if r.ConsumerDescription == nil {
+		return 1
+	}
+	partitions := 0
+	for _, m := range r.Members {
+		for _, topics := range [][][]assign.Partition{m.Assigned, m.Target} {
+			for _, of := range topics {
+				partitions += len(of)
+			}
+		}
+	}
+	return 1 + len(r.Members) + partitions/8
+}
+
 // describeConsumer shows a consumer group.
-func (m *machine) describeConsumer(id string, p *runtime.Promise[ConsumerDescriptionResult]) {
+func (m *machine) describeConsumer(id string, most int, p *runtime.Promise[ConsumerDescriptionResult]) {
 	g := m.groups[id]
 	switch {
 	case g == nil:
@@ -57,6 +73,14 @@ func (m *machine) describeConsumer(id string, p *runtime.Promise[ConsumerDescrip
 		return
 	}
 	c := g.consumer
+	partitions := 0
+	for id, mb := range c.members {
+		partitions += len(mb.assigned) + len(mb.revoking) + len(c.target[id])
+	}
+	if err := larger(len(c.members)+partitions/8, most); err != nil {
+		p.Fail(err)
+		return
+	}
 	d := &ConsumerDescription{State: c.state(), Epoch: c.epoch, TargetEpoch: c.targetEpoch, Assignor: m.preferredAssignor(c.members)}
 	for _, id := range slices.Sorted(maps.Keys(c.members)) {
 		mb := c.members[id]

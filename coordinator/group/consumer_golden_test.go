@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -190,7 +191,7 @@ func TestKafkas4LogIsServedAsKafkaServesIt(t *testing.T) {
 		s.image = pictured(topicOf("a", topicID(t, "NY9-iAzQTdmm5F2ru6geew"), 2), topicOf("b", topicID(t, "n2bIxr7lSMGJZQihvEbWZQ"), 2))
 		s.start()
 		synctest.Wait()
-		r, err := s.c.DescribeConsumer("g").Await(context.Background())
+		r, err := s.c.DescribeConsumer("g", math.MaxInt).Await(context.Background())
 		if err != nil || r.ConsumerDescription == nil {
 			t.Fatal(r, err)
 		}
@@ -200,7 +201,7 @@ func TestKafkas4LogIsServedAsKafkaServesIt(t *testing.T) {
 		if diff := cmp.Diff(want, s.showConsumer(r)); diff != "" {
 			t.Error(diff)
 		}
-		d, err := s.c.Describe("h").Await(context.Background())
+		d, err := s.c.Describe("h", math.MaxInt).Await(context.Background())
 		if err != nil || d == nil || d.State != "Stable" || len(d.Members) != 1 {
 			t.Errorf("%+v %v", d, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -64,11 +65,11 @@ func (s *stage) playConsumer(t *testing.T, d *datadriven.TestData, a args, group
 		post(s, who, s.c.Sync(SyncRequest{Group: group, Member: p.member, Generation: p.gen, Assignments: map[string][]byte{
 			s.client(a.get("to", "")).member: append(b, a.get("data", "")...)}}), func(r SyncResult) string { return code(r.Err) })
 	case "consumer":
-		post(s, "consumer", s.c.DescribeConsumer(group), s.showConsumer)
+		post(s, "consumer", s.c.DescribeConsumer(group, math.MaxInt), s.showConsumer)
 	case "fetch-as":
 		id := s.client(who).member
 		epoch := int32(a.num("epoch", int(s.client(who).gen)))
-		post(s, who, s.c.FetchAs(group, &id, epoch, nil, false), func(os []Offset) string { return fmt.Sprint(len(os), " offsets") })
+		post(s, who, s.c.FetchAs(group, &id, epoch, nil, false, math.MaxInt), func(os []Offset) string { return fmt.Sprint(len(os), " offsets") })
 	case "steady":
 		for whole, every := a.duration("for"), a.duration("every"); whole > 0; whole -= every {
 			s.advance(min(whole, every))
@@ -277,7 +278,7 @@ func TestConsumerRequestsThatMakeNoSense(t *testing.T) {
 	if _, err := none.c.ConsumerHeartbeat(joins(func(*ConsumerHeartbeatRequest) {})).Await(t.Context()); err != kerr.UnsupportedVersion {
 		t.Error("disabled:", err)
 	}
-	if _, err := none.c.DescribeConsumer("g").Await(t.Context()); err != kerr.UnsupportedVersion {
+	if _, err := none.c.DescribeConsumer("g", math.MaxInt).Await(t.Context()); err != kerr.UnsupportedVersion {
 		t.Error("disabled:", err)
 	}
 }

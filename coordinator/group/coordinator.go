@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -177,8 +178,9 @@ func (c *Coordinator) ConsumerHeartbeat(r ConsumerHeartbeatRequest) *runtime.Pro
 	})
 }
 
-// DescribeConsumer shows a group of the consumer protocol. UNSUPPORTED_VERSION says that it is not served.
-func (c *Coordinator) DescribeConsumer(group string) *runtime.Promise[ConsumerDescriptionResult] {
+// DescribeConsumer shows a group of the consumer protocol. UNSUPPORTED_VERSION says that it is not served, *Larger that it has more
+// than so many members, eight partitions of one counting as another.
+func (c *Coordinator) DescribeConsumer(group string, most int) *runtime.Promise[ConsumerDescriptionResult] {
 	if !c.o.Consumer.Enabled {
 		return runtime.Refused[ConsumerDescriptionResult](kerr.UnsupportedVersion)
 	}
@@ -186,7 +188,7 @@ func (c *Coordinator) DescribeConsumer(group string) *runtime.Promise[ConsumerDe
 		return runtime.Refused[ConsumerDescriptionResult](err)
 	}
 	return runtime.Read(c.rt, c.PartitionFor(group), func(m *machine, p *runtime.Promise[ConsumerDescriptionResult]) {
-		m.describeConsumer(group, p)
+		m.describeConsumer(group, most, p)
 	})
 }
 
@@ -211,7 +213,7 @@ func (c *Coordinator) Commit(r CommitRequest) *runtime.Promise[CommitResult] {
 // FetchAs is Fetch for a member of a consumer group, in its epoch (version 9): UNKNOWN_MEMBER_ID and STALE_MEMBER_EPOCH
 // (ILLEGAL_GENERATION for a member of the classic protocol) if it is not. Without a member id and with a negative epoch, and in
 // groups of the classic protocol, anybody may ask.
-func (c *Coordinator) FetchAs(group string, member *string, epoch int32, partitions []TopicPartition, stable bool) *runtime.Promise[[]Offset] {
+func (c *Coordinator) FetchAs(group string, member *string, epoch int32, partitions []TopicPartition, stable bool, most int) *runtime.Promise[[]Offset] {
 	if err := named(group, true); err != nil {
 		return runtime.Refused[[]Offset](err)
 	}
@@ -220,53 +222,66 @@ func (c *Coordinator) FetchAs(group string, member *string, epoch int32, partiti
 			p.Fail(err)
 			return
 		}
-		m.fetch(group, partitions, stable, p)
+		m.fetch(group, partitions, stable, most, p)
 	})
 }
 
-// Fetch gives committed offsets, in the order of partitions; nil asks for all.
-func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bool) *runtime.Promise[[]Offset] {
+// Fetch gives committed offsets, in the order of partitions; nil asks for all. *Larger says that they are more than most.
+func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bool, most int) *runtime.Promise[[]Offset] {
 	if err := named(group, true); err != nil {
 		return runtime.Refused[[]Offset](err)
 	}
 	return runtime.Read(c.rt, c.PartitionFor(group), func(m *machine, p *runtime.Promise[[]Offset]) {
-		m.fetch(group, partitions, stable, p)
+		m.fetch(group, partitions, stable, most, p)
 	})
 }
 
-// Describe shows a group, nil if it does not exist.
-func (c *Coordinator) Describe(group string) *runtime.Promise[*Description] {
+// Describe shows a group, nil if it does not exist. *Larger says that it has more than so many members.
+func (c *Coordinator) Describe(group string, most int) *runtime.Promise[*Description] {
 	if err := named(group, true); err != nil {
 		return runtime.Refused[*Description](err)
 	}
 	return runtime.Read(c.rt, c.PartitionFor(group), func(m *machine, p *runtime.Promise[*Description]) {
-		m.describe(group, p)
+		m.describe(group, most, p)
 	})
+}
+
+// Size is how many groups there are in the led partitions. The error is the context's.
+func (c *Coordinator) Size(ctx context.Context) (n int, err error) {
+	sizes, err := everywhere(ctx, c, func(m *machine, p *runtime.Promise[int]) { p.Resolve(len(m.groups)) })
+	for _, some := range sizes {
+		n += some
+	}
+	return n, ctx.Err()
 }
 
 // List shows the groups of all led partitions. The error is COORDINATOR_LOAD_IN_PROGRESS, with what is loaded, while a partition
 // is loading; the context's, with nothing.
 func (c *Coordinator) List(ctx context.Context, states, types []string) ([]Overview, error) {
-	var waits []*runtime.Promise[[]Overview]
+	lists, err := everywhere(ctx, c, func(m *machine, p *runtime.Promise[[]Overview]) { m.list(states, types, p) })
+	return slices.Concat(lists...), err
+}
+
+// everywhere asks all led partitions. The error is as that of List.
+func everywhere[R any](ctx context.Context, c *Coordinator, f func(*machine, *runtime.Promise[R])) (answers []R, err error) {
+	var waits []*runtime.Promise[R]
 	for _, partition := range c.rt.Partitions() {
-		waits = append(waits, runtime.Read(c.rt, partition, func(m *machine, p *runtime.Promise[[]Overview]) {
-			m.list(states, types, p)
-		}))
+		waits = append(waits, runtime.Read(c.rt, partition, f))
 	}
-	var all []Overview
 	var incomplete error
 	for _, p := range waits {
 		some, err := p.Await(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case errors.Is(err, kerr.NotCoordinator): // resigned meanwhile: another broker lists them
+		case errors.Is(err, kerr.NotCoordinator): // resigned meanwhile: another broker has them
 		case err != nil:
 			incomplete = kerr.CoordinatorLoadInProgress
+		default:
+			answers = append(answers, some)
 		}
-		all = append(all, some...)
 	}
-	return all, incomplete
+	return answers, incomplete
 }
 
 // Delete removes a group without members; the reply is nil or why not.

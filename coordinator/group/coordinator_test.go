@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,7 @@ func commitOf(group string, tp TopicPartition, at int64) runtime.Record {
 
 func (s *stage) offset(t *testing.T, group string, tp TopicPartition, stable bool) Offset {
 	t.Helper()
-	offsets, err := s.c.Fetch(group, []TopicPartition{tp}, stable).Await(context.Background())
+	offsets, err := s.c.Fetch(group, []TopicPartition{tp}, stable, math.MaxInt).Await(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

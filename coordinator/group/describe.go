@@ -2,8 +2,9 @@ package group
 
 import "barnabas/coordinator/runtime"
 
-// describe shows a group of the classic protocol, as dead if it is of the other; nil if there is none. Metadata and assignments are shown of stable groups only.
-func (m *machine) describe(id string, p *runtime.Promise[*Description]) {
+// describe shows a group of the classic protocol, as dead if it is of the other; nil if there is none. Metadata and assignments are
+// shown of stable groups only.
+func (m *machine) describe(id string, most int, p *runtime.Promise[*Description]) {
 	g := m.groups[id]
 	switch {
 	case g == nil:
@@ -11,6 +12,10 @@ func (m *machine) describe(id string, p *runtime.Promise[*Description]) {
 		return
 	case g.consumer != nil:
 		p.Resolve(&Description{State: Dead.String(), Other: true})
+		return
+	}
+	if err := larger(len(g.members), most); err != nil {
+		p.Fail(err)
 		return
 	}
 	d := &Description{State: g.state.String(), ProtocolType: g.protocolType, Members: make([]MemberDescription, len(g.members))}

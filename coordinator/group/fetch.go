@@ -11,10 +11,18 @@ import (
 
 // fetch gives the committed offsets of the partitions, or, for nil, of all that the group has committed. Where there is none,
 // or no such group, the offset is -1. stable refuses partitions that an open transaction has committed.
-func (m *machine) fetch(id string, wanted []TopicPartition, stable bool, p *runtime.Promise[[]Offset]) {
+func (m *machine) fetch(id string, wanted []TopicPartition, stable bool, most int, p *runtime.Promise[[]Offset]) {
 	g := m.groups[id]
+	n := len(wanted)
 	if wanted == nil && g != nil {
-		wanted = make([]TopicPartition, 0, len(g.offsets))
+		n = len(g.offsets)
+	}
+	if err := larger(n, most); err != nil {
+		p.Fail(err)
+		return
+	}
+	if wanted == nil && g != nil {
+		wanted = make([]TopicPartition, 0, n)
 		for tp := range g.offsets {
 			wanted = append(wanted, tp)
 		}

@@ -3,6 +3,7 @@ package group
 import (
 	"bytes"
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,11 +78,11 @@ func FuzzReplay(f *testing.F) {
 					t.Fatal(err)
 				}
 				for _, g := range groups {
-					s.c.Describe(g.Group)
-					s.c.Fetch(g.Group, nil, true)
+					s.c.Describe(g.Group, math.MaxInt)
+					s.c.Fetch(g.Group, nil, true, math.MaxInt)
 					s.c.Join(JoinRequest{Group: g.Group, SessionTimeout: 6000, RebalanceTimeout: 1000, ProtocolType: g.ProtocolType,
 						Protocols: []Protocol{{"range", nil}}})
-					s.c.DescribeConsumer(g.Group)
+					s.c.DescribeConsumer(g.Group, math.MaxInt)
 					s.c.ConsumerHeartbeat(ConsumerHeartbeatRequest{Group: g.Group, Member: "m", RebalanceTimeout: 1000, Topics: []string{"t"},
 						Owned: []assign.Partition{}})
 				}

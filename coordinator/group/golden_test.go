@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,7 @@ func TestKafkasLogIsServedAsKafkaServesIt(t *testing.T) {
 					fmt.Fprintf(&got, "group %s %s %s\n", o.Group, o.State, o.ProtocolType)
 				}
 			}
-			offsets, err := s.c.Fetch(g, nil, true).Await(context.Background())
+			offsets, err := s.c.Fetch(g, nil, true, math.MaxInt).Await(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -259,7 +260,7 @@ func (w *world) comparesWithLog() error {
 		if tp.Topic == "simple" {
 			group = "simple"
 		}
-		p := w.c.Fetch(group, []TopicPartition{{"t", tp.Partition}}, false)
+		p := w.c.Fetch(group, []TopicPartition{{"t", tp.Partition}}, false, math.MaxInt)
 		synctest.Wait()
 		offsets, err := p.Await(context.Background())
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -258,7 +259,7 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	case "fetch":
 		s.fetch(a, group)
 	case "describe":
-		post(s, "describe", s.c.Describe(group), showDescription)
+		post(s, "describe", s.c.Describe(group, math.MaxInt), showDescription)
 	case "list":
 		groups, err := s.c.List(context.Background(), a.list("states"), a.list("types"))
 		if err != nil {
@@ -416,7 +417,7 @@ func (s *stage) fetch(a args, group string) {
 	if a.d.HasArg("of") {
 		wanted = partitions(a.t, a.list("of"))
 	}
-	post(s, "fetch", s.c.Fetch(group, wanted, a.d.HasArg("stable")), func(offsets []Offset) string {
+	post(s, "fetch", s.c.Fetch(group, wanted, a.d.HasArg("stable"), math.MaxInt), func(offsets []Offset) string {
 		text := "ok"
 		for _, o := range offsets {
 			text += fmt.Sprintf("\n   %s/%d@%d", o.Topic, o.Partition, o.Offset)
