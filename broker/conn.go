@@ -39,13 +39,6 @@ const (
 	owedElement = 100
 	// takeFrom is how much memory, in bytes, the elements of a request need to be counted in the bound of all.
 	takeFrom = 64 << 10
-	// frameStall is how long a client may be silent within a frame that holds memory of all. frameGrace is how long it may take,
-	// and a second more for each frameRate bytes, to fill what it has been given of that when others wait for it; overdueLook is
-	// how often it is looked whether any do once that is over.
-	frameStall  = 30 * time.Second
-	frameGrace  = 10 * time.Second
-	frameRate   = 1 << 20
-	overdueLook = time.Second
 )
 
 // conn is one client connection. Its reader decodes requests, has them handled and writes responses that are ready; its
@@ -114,36 +107,9 @@ func newConn(ctx context.Context, s *server, socket net.Conn, id uint64) *conn {
 	return c
 }
 
-// admit takes the memory for a part of a large request that is about to be read, at first once all before it are answered: nobody
-// may hold memory while answers wait for others, who may need it, or for a client that does not read them.
-func (c *conn) admit(n int) error {
-	more := int64(n) - c.taken.n
-	if c.taken.n == 0 {
-		c.settleAndFlush()
-	}
-	if err := c.server.memory.take(c.ctx, &c.taken, more); err != nil {
-		return err
-	}
-	c.heardAt = c.server.clock.Now()
-	c.frameDue = c.heardAt.Add(frameGrace + time.Duration(more)*time.Second/frameRate)
-	c.readBy = 0 // the rest has less time
-	return nil
-}
-
 func (c *conn) settleAndFlush() {
 	c.settle()
 	_ = c.flush() // the next write finds out when that fails
-}
-
-// giveBack gives back what the request in work has taken, and its frame.
-func (c *conn) giveBack() {
-	if c.taken.n > 0 {
-		c.frames.Free()
-		c.server.memory.give(&c.taken)
-		if c.server.limits.idle <= 0 && c.readBy == 0 {
-			_ = c.socket.SetReadDeadline(time.Time{}) // that of a frame
-		}
-	}
 }
 
 // settle waits until no reply is with the writer.
@@ -311,158 +277,6 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 	return owed, true, alone, true
 }
 
-// owe says that the answers that are with the writer hold so many bytes more.
-func (c *conn) owe(n int64) {
-	if now := c.answers.owes.Add(n); c.server.memory != nil && max(now, now-n) > owedFree {
-		c.server.memory.answers.count(&c.answers)
-	}
-}
-
-// stalled says what is held while the socket takes no more.
-func (c *conn) stalled() {
-	if n := int64(c.out.Holds()); c.answers.out.Swap(n) != n {
-		c.server.memory.answers.count(&c.answers)
-	}
-}
-
-// deaf ends a connection that holds more than there is room for.
-func (c *conn) deaf() {
-	c.server.log.Info("connection closed: its client does not read the answers, and they hold memory (queued.max.request.bytes)",
-		zap.Stringer("client", c.client.Client))
-	c.cancel()
-}
-
-// encoded is the body of a response.
-type encoded []byte
-
-func (e encoded) AppendTo(dst []byte) []byte { return append(dst, e...) }
-
-// encode makes the body of a response that has nothing but bytes. What cannot be encoded is left to respond, which says so.
-func encode(resp api.Response) (body encoded, ok bool) {
-	if _, regions := resp.(messageResponse); regions {
-		return nil, false
-	}
-	defer func() {
-		if recover() != nil {
-			body, ok = nil, false
-		}
-	}()
-	return resp.AppendTo(nil), true
-}
-
-// write is the writer: it waits for each reply in order. What is gathered leaves before it waits.
-func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
-	for o := range c.owed {
-		if _, ready := o.reply.Ready(); !ready && c.flush() != nil {
-			cancel()
-		}
-		err := c.answer(ctx, cancel, o)
-		c.owe(-o.holds)
-		enough := flushAt
-		if len(c.owed) == 0 {
-			enough = 1
-		}
-		if err != nil || c.flushFrom(enough) != nil {
-			cancel()
-		}
-		if c.pending.Add(-1) == 0 {
-			select {
-			case c.settled <- struct{}{}:
-			default:
-			}
-		}
-	}
-}
-
-// answer waits for a reply and appends it to what goes out next, which nothing else holds then.
-func (c *conn) answer(ctx context.Context, cancel context.CancelFunc, o owedReply) error {
-	resp := c.await(ctx, cancel, o)
-	if resp != nil && ctx.Err() == nil {
-		return c.respond(o, resp)
-	}
-	if r, ok := resp.(releaser); ok {
-		r.Release()
-	}
-	return nil
-}
-
-// await waits for a reply. A fault of ours must cost one connection, not the broker.
-func (c *conn) await(ctx context.Context, cancel context.CancelFunc, o owedReply) (resp api.Response) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.server.log.Error("a request could not be answered, its connection is closed", zap.Int16("key", o.key), zap.Any("panic", p), zap.Stack("stack"))
-			cancel()
-		}
-	}()
-	return o.reply.Await(ctx)
-}
-
-// messageResponse is a response that holds file regions.
-type messageResponse interface {
-	AppendMessage(m *protocol.Message) error
-}
-
-type releaser interface{ Release() }
-
-// respond appends a response to what goes out next. It does not write: what the response was made of shall not be held while a
-// client is slow. A fault of ours costs the connection here too.
-func (c *conn) respond(o owedReply, resp api.Response) (err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer func() {
-		if p := recover(); p != nil {
-			c.server.log.Error("a response could not be encoded, its connection is closed", zap.Int16("key", o.key), zap.Any("panic", p), zap.Stack("stack"))
-			c.broken, err = api.ErrPanic, api.ErrPanic
-		}
-	}()
-	if c.broken != nil {
-		if r, ok := resp.(releaser); ok {
-			r.Release()
-		}
-		return c.broken
-	}
-	mark := c.out.BeginFrame()
-	c.out.Buf = protocol.AppendResponseHeader(c.out.Buf, o.key, o.correlationID, o.flexible)
-	if m, ok := resp.(messageResponse); ok {
-		if err := m.AppendMessage(&c.out); err != nil {
-			// The frame is half made: the connection cannot go on.
-			c.broken = err
-			c.server.log.Warn("a response cannot be written, its connection is closed", zap.Int16("key", o.key), zap.Error(err))
-			return err
-		}
-	} else {
-		c.out.Buf = resp.AppendTo(c.out.Buf)
-	}
-	c.out.EndFrame(mark)
-	return nil
-}
-
-func (c *conn) flush() error { return c.flushFrom(1) }
-
-// flushFrom writes what goes out next if that has some size, in bytes.
-func (c *conn) flushFrom(size int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.out.Size() < size {
-		return c.broken
-	}
-	return c.flushLocked()
-}
-
-func (c *conn) flushLocked() error {
-	if c.broken != nil {
-		return c.broken
-	}
-	c.wroteAt.Store(c.renew(&c.writeBy, c.socket.SetWriteDeadline))
-	c.broken = c.sender.Send(&c.out)
-	c.out.Reset()
-	if c.answers.out.Load() > 0 {
-		c.answers.out.Store(0)
-		c.server.memory.answers.count(&c.answers)
-	}
-	return c.broken
-}
-
 // renew moves a deadline to the full idle time from now, unless less than a quarter of that has passed since the last
 // time: a deadline costs more than a look at the clock. It gives the time.
 func (c *conn) renew(by *int64, set func(time.Time) error) int64 {
@@ -481,92 +295,6 @@ func (c *conn) renew(by *int64, set func(time.Time) error) int64 {
 
 // lastUsed is when something last moved here (Unix nanoseconds).
 func (c *conn) lastUsed() int64 { return max(c.readAt.Load(), c.wroteAt.Load()) }
-
-// idleReader reads from the socket and ends a connection that has been idle for too long; one that waits for an answer, or
-// has just had one, is not idle.
-type idleReader struct {
-	c      *conn
-	socket *protocol.Receiver
-}
-
-func (r idleReader) Read(b []byte) (int, error) {
-	for {
-		if err := r.renew(); err != nil {
-			return 0, err
-		}
-		if n, err := r.socket.Read(b); !r.waits(n, err) {
-			return n, err
-		}
-	}
-}
-
-func (r idleReader) ReadBorrowed(borrow func() []byte, giveBack func()) (int, error) {
-	for {
-		if err := r.renew(); err != nil {
-			return 0, err
-		}
-		if n, err := r.socket.ReadBorrowed(borrow, giveBack); !r.waits(n, err) {
-			return n, err
-		}
-	}
-}
-
-// renew sets the deadline of the next read. The error ends the connection.
-func (r idleReader) renew() error {
-	if r.c.taken.n > 0 {
-		return r.hurry()
-	}
-	now := r.c.renew(&r.c.readBy, r.c.socket.SetReadDeadline)
-	if now-r.c.readAt.Load() >= int64(time.Second) { // to tell the time costs less than to write it down
-		r.c.readAt.Store(now)
-	}
-	return nil
-}
-
-var errSlowFrame = errors.New("the rest of a request does not come fast enough")
-
-// hurry is renew within a frame that holds memory of all.
-func (r idleReader) hurry() error {
-	c, now := r.c, r.c.server.clock.Now()
-	next := c.frameDue
-	if !now.Before(c.frameDue) {
-		if c.server.memory.wanted.Load() {
-			c.server.log.Info("connection closed: the rest of a request comes slowly, and it holds memory that others wait for (queued.max.request.bytes)",
-				zap.Stringer("client", c.client.Client), zap.Int64("bytes", c.taken.n))
-			return errSlowFrame
-		}
-		next = now.Add(overdueLook)
-	}
-	if silent := c.heardAt.Add(frameStall); silent.Before(next) {
-		next = silent
-	}
-	_ = c.socket.SetReadDeadline(next)
-	return nil
-}
-
-// waits says whether a read that has failed for want of time is to be tried again.
-func (r idleReader) waits(n int, err error) bool {
-	if r.c.taken.n > 0 && n > 0 {
-		r.c.heardAt = r.c.server.clock.Now()
-	}
-	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	if r.c.taken.n > 0 {
-		if r.c.server.clock.Now().Sub(r.c.heardAt) < frameStall {
-			return true
-		}
-		r.c.server.log.Info("connection closed: the rest of a request does not come, and it holds memory (queued.max.request.bytes)",
-			zap.Stringer("client", r.c.client.Client), zap.Duration("silent for", frameStall))
-		return false
-	}
-	idle := time.Duration(r.c.server.clock.Now().UnixNano() - r.c.wroteAt.Load())
-	if r.c.pending.Load() == 0 && idle >= r.c.server.limits.idle {
-		return false
-	}
-	r.c.readBy = 0
-	return true
-}
 
 var errUnknownAPI = errors.New("unknown API key or version")
 

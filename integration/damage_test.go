@@ -65,7 +65,7 @@ func TestDamagedLogDirs(t *testing.T) {
 		{"watermarks empty", empty(watermarks), 3, ""}, // as with Apache Kafka
 		{"watermarks missing", missing(watermarks), 3, ""},
 		{"a clean stop's mark of noise", noise(".kafka_cleanshutdown"), 3, ""},
-		{"partition.metadata of noise", noise(replica("partition.metadata")), 3, ""},
+		{"partition.metadata of noise", noise(replica("partition.metadata")), 3, "topic id in the directory cannot be read"},
 		{"partition.metadata missing", missing(replica("partition.metadata")), 3, ""},
 		{"producer snapshots of noise", noise(replica(second + ".snapshot")), 3, ""},
 		{"meta.properties missing", missing("meta.properties"), 3, ""},

@@ -152,7 +152,10 @@ func (ld *loader) load() error {
 		if err != nil && !errors.Is(err, checkpoint.ErrMalformed) {
 			return err
 		}
-		if ok && err == nil {
+		switch {
+		case err != nil:
+			ld.logger.Warn("topic id in the directory cannot be read, it is written anew", zap.Stringer("log", ld), zap.Error(err))
+		case ok:
 			ld.topicID.Store(&id)
 		}
 	}

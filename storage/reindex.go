@@ -2,7 +2,10 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 	"math"
+
+	"go.uber.org/zap"
 
 	"barnabas/storage/index"
 	"barnabas/storage/vfs"
@@ -63,16 +66,23 @@ func (s *segment) reindex(lv *live, c *Config) error {
 func (s *segment) goOn(lv *live, c *Config, offsets, times []byte, end int64) error {
 	o, oerr := index.LoadOffset(s.base, c.IndexBytes, offsets)
 	t, terr := index.LoadTime(s.base, c.IndexBytes, times)
-	if oerr != nil || terr != nil {
-		return s.reindex(lv, c)
+	if oerr == nil && terr == nil {
+		o.Truncate(end)
+		t.Truncate(end)
+		if v := o.View(); v.Len() == 0 || int64(v.Last().Position) < s.size.Load() {
+			lv.offsets, lv.times = o, t
+			return nil
+		}
 	}
-	o.Truncate(end)
-	t.Truncate(end)
-	if v := o.View(); v.Len() > 0 && int64(v.Last().Position) >= s.size.Load() {
-		return s.reindex(lv, c)
+	err := s.reindex(lv, c)
+	last := index.OffsetView{Base: s.base, Bytes: offsets}.Last()
+	if (isCorrupt(err) || errors.Is(err, errCut)) && last.Offset < end && int64(last.Position) < s.size.Load() {
+		// The batches in front make no sense either. Those behind the last entry do, or the log would not have been opened at its
+		// end, and so shall what is appended.
+		s.log.logger.Warn("index cannot be rebuilt, going on behind its last entry", zap.Stringer("log", s.log), zap.Int64("base", s.base), zap.Error(err))
+		err = lv.offsets.Append(last.Offset, last.Position)
 	}
-	lv.offsets, lv.times = o, t
-	return nil
+	return err
 }
 
 func firstError(errs ...error) error {
