@@ -337,7 +337,7 @@ func (ld *loader) trust() error {
 }
 
 // nextOffset is the offset behind the segment's last batch, by its index and the batches behind the last entry. errCut says also that
-// the index is that of another file: it names a position or an offset that lies behind the end.
+// the index is that of another file: it names a position or an offset that does not lie in the segment.
 func (s *segment) nextOffset() (int64, error) {
 	size := s.size.Load()
 	f, err := s.log.fs.Open(s.path(indexSuffix))
@@ -357,8 +357,8 @@ func (s *segment) nextOffset() (int64, error) {
 	}
 	end := s.base
 	err = s.walk(from, size, func(e entry) bool { end = e.last + 1; return true })
-	if err == nil && from > 0 && last.Offset >= end {
-		err = fmt.Errorf("the index names offset %d, the log ends at %d: %w", last.Offset, end, errCut)
+	if err == nil && from > 0 && (last.Offset < s.base || last.Offset >= end) {
+		err = fmt.Errorf("the index names offset %d of %d to %d: %w", last.Offset, s.base, end-1, errCut)
 	}
 	return end, err
 }
