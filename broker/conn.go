@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,8 @@ type conn struct {
 	readAt, wroteAt atomic.Int64
 
 	retired atomic.Bool // no more is read than has come; set by retire
+
+	runs time.Time // since when it has been at work without a pause; zero when it has just begun. See yield
 }
 
 type owedReply struct {
@@ -183,6 +186,7 @@ func (c *conn) serve() {
 			cancel()
 			break
 		}
+		c.yield()
 	}
 	if c.owed != nil {
 		close(c.owed)
@@ -196,6 +200,25 @@ func (c *conn) serve() {
 	c.mu.Unlock()
 	if c.server.memory != nil {
 		c.server.memory.answers.forget(&c.answers)
+	}
+}
+
+// runFor is for how long a connection works on what its client has sent before others have their turn.
+const runFor = 20 * time.Microsecond
+
+// yield lets others run once this connection has worked for long without waiting for its client. What is ready to run waits in one
+// queue, and Go takes the processor from nobody within ten milliseconds: behind 500 clients that pipelined another waited for seconds.
+func (c *conn) yield() {
+	if c.frames.Waited() {
+		c.runs = time.Time{}
+		return
+	}
+	now := time.Now()
+	if c.runs.IsZero() {
+		c.runs = now
+	} else if now.Sub(c.runs) > runFor {
+		runtime.Gosched()
+		c.runs = time.Now()
 	}
 }
 

@@ -35,13 +35,14 @@ type FrameReader struct {
 	buf      []byte  // the borrowed one's
 	r, w     int     // unread bytes are buf[r:w]
 	// size is what the next buffer shall hold: a client that has sent large frames will send more.
-	size  int
-	admit func(n int) error // see Admit
+	size   int
+	admit  func(n int) error // see Admit
+	waited bool              // see Waited
 	// stash is the beginning of a frame, while the rest is waited for without a buffer.
 	stash []byte
 
-	take, resume func() []byte // borrow, drop, unstash and putAside, made once
-	give, pause  func()
+	take, resume func() []byte // borrow and unstash, made once
+	give, pause  func()        // drop and putAside, with waited
 }
 
 // stashMax is how much of a frame is put aside while the rest is waited for: thousands who have sent a few bytes of one shall
@@ -52,7 +53,9 @@ const stashMax = 8 << 10
 func NewFrameReader(src io.Reader, limit int) *FrameReader {
 	f := &FrameReader{src: src, limit: limit}
 	f.patient, _ = src.(BorrowingReader)
-	f.take, f.give, f.resume, f.pause = f.borrow, f.drop, f.unstash, f.putAside
+	f.take, f.resume = f.borrow, f.unstash
+	f.give = func() { f.waited = true; f.drop() }
+	f.pause = func() { f.waited = true; f.putAside() }
 	return f
 }
 
@@ -106,6 +109,14 @@ func (f *FrameReader) Ready() bool {
 	}
 	size := int(int32(binary.BigEndian.Uint32(f.buf[f.r:])))
 	return size < 0 || size > f.limit || have >= 4+size
+}
+
+// Waited says whether Next had to wait, if the stream is a BorrowingReader, since it was asked last. For the rest of a frame that is
+// larger than the smallest buffer it is not known.
+func (f *FrameReader) Waited() bool {
+	was := f.waited
+	f.waited = false
+	return was
 }
 
 // fill reads until n unread bytes are there.

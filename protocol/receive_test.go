@@ -48,6 +48,30 @@ func TestFramesOverASocket(t *testing.T) {
 	}
 }
 
+// A reader knows whether it has waited for its client: who has not is let others run.
+func TestWaited(t *testing.T) {
+	client, server := pair(t)
+	f := NewFrameReader(NewReceiver(server), 1<<20)
+	if _, err := client.Write(bytes.Repeat(framed([]byte("there")), 3)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Next(); err != nil {
+		t.Fatal(err)
+	}
+	f.Waited() // the first bytes may have taken their time
+	for range 2 {
+		if _, err := f.Next(); err != nil || f.Waited() {
+			t.Fatalf("%v, or it has waited for what was there", err)
+		}
+	}
+	if err := server.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Next(); !errors.Is(err, os.ErrDeadlineExceeded) || !f.Waited() || f.Waited() {
+		t.Errorf("%v, or it has not waited, or says so twice", err)
+	}
+}
+
 func TestDeadlineWhileNoMemoryIsHeld(t *testing.T) {
 	_, server := pair(t)
 	f := NewFrameReader(NewReceiver(server), 1<<20)

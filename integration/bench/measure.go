@@ -161,7 +161,7 @@ func (b *bench) all(ctx context.Context) error {
 		s.note("resident memory under load", float64(u.PeakRSS)/1e6)
 	}
 	for _, s := range b.sides {
-		for _, part := range []func(context.Context, *side) error{b.cleaning, b.groups} {
+		for _, part := range []func(context.Context, *side) error{b.cleaning, b.groups, b.crowded} {
 			if err := part(ctx, s); err != nil {
 				return fmt.Errorf("%s: %w", s.kind, err)
 			}

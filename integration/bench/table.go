@@ -43,6 +43,8 @@ var rows = []row{
 	{"end to end at 1,000/s, p99 ms", 0.4, 0, false},
 	{"end to end at 1,000/s, p99.9 ms", 0, 0, false},
 	{"at 1,000/s, broker CPU s/s", 0, 0, false},
+	{"produce in a crowd, p50 ms", 0, 0, false},
+	{"produce in a crowd, p99 ms", 0, 0, false},
 	{"cleaning, MB/s", 0, 0, true},
 	{"cleaning, broker CPU s/GB", 0, 0, false},
 	{"cleaning a million keys takes, MB", 0, 0, false},

@@ -33,9 +33,9 @@ type options struct {
 }
 
 func main() {
-	kinds := map[string]func(*options) (*result, error){"produce": produce, "fetch": fetch, "pace": pace, "bare": serveBare, "commit": commit, "coordinate": coordinate, "rebalance": rebalance, "start": start}
+	kinds := map[string]func(*options) (*result, error){"produce": produce, "fetch": fetch, "pace": pace, "bare": serveBare, "commit": commit, "crowd": crowd, "beside": beside, "coordinate": coordinate, "rebalance": rebalance, "start": start}
 	if len(os.Args) < 2 || kinds[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load produce|fetch|pace|commit|coordinate|rebalance|bare|start [flags]")
+		fmt.Fprintln(os.Stderr, "usage: load produce|fetch|pace|commit|crowd|beside|coordinate|rebalance|bare|start [flags]")
 		os.Exit(2)
 	}
 	kind := os.Args[1]
@@ -46,14 +46,14 @@ func main() {
 	flags.StringVar(&o.topic, "topic", "load", "the topic, made if it is not there")
 	flags.DurationVar(&o.duration, "duration", 8*time.Second, "how long to load")
 	flags.Int64Var(&o.bytes, "bytes", 4<<30, "produce: stop after so many bytes of payload; fetch: size that the log is filled to")
-	flags.IntVar(&o.conns, "conns", 4, "produce: connections, each with a partition of its own")
-	flags.IntVar(&o.inFlight, "inflight", 5, "produce: requests in flight on each connection")
+	flags.IntVar(&o.conns, "conns", 4, "produce: connections, each with a partition of its own; commit, crowd: connections")
+	flags.IntVar(&o.inFlight, "inflight", 5, "produce, commit, crowd: requests in flight on each connection")
 	flags.IntVar(&o.batch, "batch", 16<<10, "produce, fetch: size of a batch at most, in bytes")
 	flags.IntVar(&o.record, "record", 100, "size of a record's value in bytes")
 	flags.IntVar(&o.acks, "acks", -1, "acks: -1 or 1")
 	flags.IntVar(&o.max, "max", 1<<20, "fetch: max bytes of a request")
-	flags.IntVar(&o.rate, "rate", 1000, "pace: records a second")
-	flags.IntVar(&o.partitions, "partitions", 10, "commit: partitions in each commit")
+	flags.IntVar(&o.rate, "rate", 1000, "pace: records a second; beside: pauses a second")
+	flags.IntVar(&o.partitions, "partitions", 10, "commit: partitions in each commit; crowd: of the topic")
 	flags.IntVar(&o.groups, "groups", 0, "commit, coordinate: groups, at least one a connection")
 	flags.Int64Var(&o.count, "count", 0, "commit: stop after so many requests")
 	flags.IntVar(&o.members, "members", 100, "rebalance: members of the group")
