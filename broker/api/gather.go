@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 
 	"golang.org/x/sync/semaphore"
 
@@ -32,36 +33,50 @@ type gatheredAnswer[R any] struct {
 	err   error
 }
 
-// question is one of those that are asked, with how many elements its answer may have.
-type question struct{ i, most int }
-
-// gather asks coordinators n questions, each at first for no more than all of them may come to without leave, and then for what is more
-// once there is leave: what coordinators give waits in memory until it is an answer, and there are as many who ask as there are
+// gather asks coordinators n questions, each at first for no more than all of them may come to without leave, and then, once there is
+// leave, for what is more: what coordinators give waits in memory until it is an answer, and there are as many who ask as there are
 // connections. The questions are asked together. What is gathered must be ended; without it resp is all that there is to say: nothing,
 // to a client that is gone.
 func gather[R any](ctx context.Context, n int, ask func(i, most int) *runtime.Promise[R]) (g *gathered[R], resp Response) {
 	g = &gathered[R]{answers: make([]gatheredAnswer[R], n)}
-	open := make([]question, n)
-	for i := range open {
-		open[i] = question{i, gatherFree / n}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
 	}
-	for {
-		var size int
-		var err error
-		if open, size, err = g.ask(ctx, open, ask); err == nil && len(open) == 0 {
-			return g, nil
+	larger, size, err := g.ask(ctx, all, gatherFree/max(n, 1), ask)
+	switch {
+	case err != nil:
+		return nil, nil
+	case size > answerMax:
+		return nil, tooLarge{}
+	}
+	if g.leave, err = takeLeave(ctx, size); err != nil {
+		return nil, nil
+	}
+	if _, _, err := g.ask(ctx, larger, math.MaxInt, ask); err != nil {
+		g.end()
+		return nil, nil
+	}
+	return g, nil
+}
+
+// ask asks some of the questions. It says which of them have more elements than most, and how many in all.
+func (g *gathered[R]) ask(ctx context.Context, which []int, most int, ask func(i, most int) *runtime.Promise[R]) (larger []int, size int, err error) {
+	asked := make([]*runtime.Promise[R], len(which))
+	for k, i := range which {
+		asked[k] = ask(i, most)
+	}
+	for k, i := range which {
+		a := &g.answers[i]
+		if a.value, a.err = asked[k].Await(ctx); gone(a.err) {
+			return nil, 0, a.err
 		}
-		g.end() // for some have grown since, and there must be leave for that
-		switch {
-		case err != nil:
-			return nil, nil
-		case size > answerMax:
-			return nil, tooLarge{}
-		}
-		if g.leave, err = takeLeave(ctx, size); err != nil {
-			return nil, nil
+		var more *group.Larger
+		if errors.As(a.err, &more) {
+			larger, size = append(larger, i), size+more.Size
 		}
 	}
+	return larger, size, nil
 }
 
 // takeLeave waits for leave to hold so many elements, to be released. What is little needs none. The error is the context's.
@@ -74,26 +89,6 @@ func takeLeave(ctx context.Context, n int) (leave int64, err error) {
 		return 0, err
 	}
 	return leave, nil
-}
-
-// ask asks questions. It says which are to be asked again, as their answers have more elements, and how many those have.
-func (g *gathered[R]) ask(ctx context.Context, questions []question, ask func(i, most int) *runtime.Promise[R]) (again []question, size int, err error) {
-	asked := make([]*runtime.Promise[R], len(questions))
-	for k, q := range questions {
-		asked[k] = ask(q.i, q.most)
-	}
-	for k, q := range questions {
-		a := &g.answers[q.i]
-		if a.value, a.err = asked[k].Await(ctx); gone(a.err) {
-			return nil, 0, a.err
-		}
-		var larger *group.Larger
-		if errors.As(a.err, &larger) {
-			again = append(again, question{q.i, larger.Size + larger.Size/8})
-			size += larger.Size
-		}
-	}
-	return again, size, nil
 }
 
 // end lets others have leave.

@@ -49,18 +49,6 @@ func TestGather(t *testing.T) {
 	if g, _ := gather(t.Context(), 0, a.ask); len(g.answers) != 0 {
 		t.Error("no questions have answers")
 	}
-	// One that grows while it waits is asked once more.
-	grows := &answering{[]int{1000}, make([]int, 1)}
-	g, _ = gather(t.Context(), 1, func(i, most int) *runtime.Promise[[]int] {
-		if grows.asked[i] == 1 {
-			grows.sizes[i] = 2000
-		}
-		return grows.ask(i, most)
-	})
-	if grows.asked[0] != 3 || g.leave != 2000 || len(g.answers[0].value) != 2000 {
-		t.Errorf("asked %d times, leave for %d", grows.asked[0], g.leave)
-	}
-	g.end()
 	huge := &answering{[]int{answerMax, 1000}, make([]int, 2)}
 	if g, resp := gather(t.Context(), 2, huge.ask); g != nil || resp != (tooLarge{}) {
 		t.Errorf("%v", resp)
