@@ -286,6 +286,7 @@ func (c *conn) handle(frame []byte) (owed owedReply, waits, alone, ok bool) {
 	if route != nil {
 		owed.holds += int64(route.Elements(elements, body) * owedElement)
 	}
+	owed.holds += int64(owed.reply.Holds())
 	if ready && route != nil && !route.InPlace {
 		// As bytes it is smaller, and its size is known.
 		if body, ok := encode(resp); ok {

@@ -71,7 +71,7 @@ func serveData(t testing.TB, n int, edit func(*server)) *dataServer {
 	}
 	img.Put(topic)
 	images := still{img}
-	data := &api.Data{Images: images, Partitions: partitions, Sessions: api.NewFetchSessions(clock.Real, 10), Clock: clock.Real, FetchMaxBytes: 55 << 20}
+	data := &api.Data{Images: images, Partitions: partitions, Sessions: api.NewFetchSessions(clock.Real, 10, 0), Clock: clock.Real, FetchMaxBytes: 55 << 20}
 	s := &server{
 		listener: "PLAINTEXT", socket: socket, clock: clock.Real, log: zaptest.NewLogger(t),
 		routes: api.NewRoutes(&api.Versions{Images: images, Self: 1}, data, &api.Topology{Images: images}),

@@ -487,7 +487,7 @@ func (b *Broker) offsetsPartitions() int32 {
 func (b *Broker) serve(c *config.Broker) {
 	creator := &topicCreator{b}
 	routes := api.NewRoutes(&api.Versions{Images: b.images, Self: b.self},
-		&api.Data{Images: b.images, Partitions: b.partitions, Sessions: api.NewFetchSessions(b.clock, c.MaxFetchSessions), Clock: b.clock, FetchMaxBytes: c.FetchMaxBytes},
+		&api.Data{Images: b.images, Partitions: b.partitions, Sessions: api.NewFetchSessions(b.clock, c.MaxFetchSessions, c.QueuedMaxRequestBytes), Clock: b.clock, FetchMaxBytes: c.FetchMaxBytes},
 		&api.Topology{Images: b.images, Creator: creator, AutoCreate: c.AutoCreateTopicsEnable},
 		&api.Topics{Images: b.images, Admin: b.admin, Controller: b.controller, Settings: b.settings, Clock: b.clock},
 		&api.Cluster{Images: b.images, Controller: b.controller, PartitionLimit: c.MaxRequestPartitionSizeLimit},

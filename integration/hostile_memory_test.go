@@ -332,3 +332,35 @@ func trickling(t *testing.T, b *besieged) {
 		t.Error("no connection was closed")
 	}
 }
+
+// largeSessions has clients make fetch sessions of partitions that are not there, and ask for what is new in them over and over, in
+// forty bytes each, without reading the answers, each of which tells of all partitions.
+func largeSessions(t *testing.T, b *besieged) {
+	const partitions = 50_000
+	full := fetchOf("nowhere", 11, 0)
+	full.SessionEpoch = 0
+	one := full.Topics[0].Partitions[0]
+	for id := range int32(partitions - 1) {
+		one.Partition = id + 1
+		full.Topics[0].Partitions = append(full.Topics[0].Partitions, one)
+	}
+	leave := b.crowd(t, 100, func(_ int, c *peers.Conn) error {
+		answer, err := c.RoundTrip(full, patience)
+		if err != nil {
+			return err
+		}
+		again := fetchOf("nowhere", 11, 0)
+		again.Topics, again.SessionID = nil, answer.(*kmsg.FetchResponse).SessionID
+		if again.SessionID == 0 {
+			return nil // there is no room for another
+		}
+		var requests []byte
+		for epoch := range int32(100) {
+			again.SessionEpoch = epoch + 1
+			requests = append(requests, frameOf(again)...)
+		}
+		return write(c, requests)
+	})
+	b.goesOn(t, 50)
+	leave()
+}

@@ -43,6 +43,7 @@ type Reply struct {
 	resp  Response
 	wait  func(context.Context) Response
 	close bool
+	holds int // see Holding
 }
 
 // Done is a reply that is ready.
@@ -51,6 +52,15 @@ func Done(r Response) Reply { return Reply{resp: r} }
 // Later is a reply that must wait. The function runs on the connection's writer, in request order; the context ends
 // with the connection or the broker. It may return nil when the context ended: nothing is written then.
 func Later(wait func(context.Context) Response) Reply { return Reply{wait: wait} }
+
+// Holding says about how many bytes a reply holds while it waits, beyond what the request has brought.
+func (r Reply) Holding(bytes int) Reply {
+	r.holds = bytes
+	return r
+}
+
+// Holds is what Holding was told.
+func (r Reply) Holds() int { return r.holds }
 
 // None is the reply to a request that has none (acks=0).
 func None() Reply { return Reply{} }

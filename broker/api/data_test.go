@@ -43,7 +43,7 @@ func newData(t *testing.T) *dataEnv {
 		e.img.Brokers[id] = &cluster.Broker{ID: id, Endpoints: []cluster.Endpoint{{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: 9090 + id}}}
 	}
 	partitions := replication.NewManager(replication.Options{Self: 1, Logs: logs, Clock: e.clock, Settings: e.of})
-	e.Data = &Data{Images: stillImage{e.img}, Partitions: partitions, Sessions: NewFetchSessions(e.clock, 10), Clock: e.clock, FetchMaxBytes: 1 << 20}
+	e.Data = &Data{Images: stillImage{e.img}, Partitions: partitions, Sessions: NewFetchSessions(e.clock, 10, 0), Clock: e.clock, FetchMaxBytes: 1 << 20}
 	e.make("t", cluster.TopicID{7}, 2)
 	e.img.Topics["t"].Partitions = append(e.img.Topics["t"].Partitions, &cluster.Partition{Leader: 2, LeaderEpoch: 4, Replicas: []int32{2}, ISR: []int32{2}})
 	return e

@@ -77,6 +77,9 @@ func (d *Data) Fetch(c *Call, req *fetchRequest) Reply {
 	if len(f.context.parts) == 0 || f.maxWait <= 0 || f.ready() {
 		return Done(f.respond())
 	}
+	if f.context.incremental {
+		return Later(f.wait).Holding(len(f.context.parts) * sessionPartition)
+	}
 	return Later(f.wait)
 }
 

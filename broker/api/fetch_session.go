@@ -67,6 +67,7 @@ type fetchSession struct {
 	privileged bool // a follower's
 	created    time.Time
 	used       time.Time
+	counted    int // in FetchSessions.held
 	order      []*fetchPartition
 	index      map[fetchKey]*fetchPartition
 	size       atomic.Int32 // of order, for those who do not hold mu
@@ -76,14 +77,24 @@ type fetchSession struct {
 type FetchSessions struct {
 	clock clock.Clock
 	slots int
+	most  int // partitions
 
-	mu   sync.Mutex // guards byID and the sessions' created and used; comes after a session's own lock
+	mu   sync.Mutex // guards the rest, and the sessions' created, used and counted; comes after a session's own lock
 	byID map[int32]*fetchSession
+	held int // partitions, in all sessions
 }
 
-// NewFetchSessions holds at most slots sessions; further clients fetch without.
-func NewFetchSessions(c clock.Clock, slots int) *FetchSessions {
-	return &FetchSessions{clock: c, slots: slots, byID: map[int32]*fetchSession{}}
+// sessionPartition is about what a partition takes in a session, in bytes.
+const sessionPartition = 250
+
+// NewFetchSessions holds at most slots sessions; further clients fetch without. All together hold so many bytes, about, if that is
+// positive, which Apache Kafka does not bound.
+func NewFetchSessions(c clock.Clock, slots int, bytes int64) *FetchSessions {
+	s := &FetchSessions{clock: c, slots: slots, most: math.MaxInt, byID: map[int32]*fetchSession{}}
+	if bytes > 0 {
+		s.most = int(bytes / sessionPartition)
+	}
+	return s
 }
 
 // open finds or makes the context that a request asks for.
@@ -143,6 +154,9 @@ func (p *fetchPartition) key() fetchKey {
 
 // create makes room for a session and puts the context's partitions into it; nil when there is no room.
 func (s *FetchSessions) create(req *kmsg.FetchRequest, c *fetchContext) *fetchSession {
+	if len(c.parts) > s.most {
+		return nil
+	}
 	now := s.clock.Now()
 	n := &fetchSession{epoch: sessionFirst, byID: req.Version >= 13, created: now, used: now,
 		privileged: req.ReplicaID >= 0 || req.Version >= 15 && req.ReplicaState.ID >= 0,
@@ -150,13 +164,16 @@ func (s *FetchSessions) create(req *kmsg.FetchRequest, c *fetchContext) *fetchSe
 	n.add(c.parts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID) >= s.slots && !s.evictLocked(n, now) {
-		return nil
+	for len(s.byID) >= s.slots || s.held+len(n.order) > s.most {
+		if !s.evictLocked(n, now) {
+			return nil
+		}
 	}
 	for n.id == 0 || s.byID[n.id] != nil {
 		n.id = rand.Int32N(math.MaxInt32-1) + 1
 	}
 	s.byID[n.id] = n
+	s.countLocked(n)
 	c.sessionID = n.id
 	return n
 }
@@ -177,9 +194,9 @@ func (s *FetchSessions) evictLocked(n *fetchSession, now time.Time) bool {
 	}
 	switch {
 	case oldest != nil && now.Sub(oldest.used) > sessionIdle:
-		delete(s.byID, oldest.id)
+		s.removeLocked(oldest)
 	case smallest != nil:
-		delete(s.byID, smallest.id)
+		s.removeLocked(smallest)
 	default:
 		return false
 	}
@@ -196,7 +213,26 @@ func (f *fetchSession) less(g *fetchSession) bool {
 func (s *FetchSessions) remove(id int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.byID, id)
+	if f := s.byID[id]; f != nil {
+		s.removeLocked(f)
+	}
+}
+
+func (s *FetchSessions) removeLocked(f *fetchSession) {
+	delete(s.byID, f.id)
+	s.held -= f.counted
+	f.counted = 0
+}
+
+// countLocked takes note of how many partitions a session has now. False says that it is gone.
+func (s *FetchSessions) countLocked(f *fetchSession) bool {
+	if s.byID[f.id] != f {
+		return false
+	}
+	n := int(f.size.Load())
+	s.held += n - f.counted
+	f.counted = n
+	return true
 }
 
 // resume takes up a session where the client left it.
@@ -216,9 +252,11 @@ func (s *FetchSessions) resume(req *kmsg.FetchRequest) (*fetchContext, *kerr.Err
 		return nil, kerr.FetchSessionTopicIDError
 	}
 	f.epoch = nextEpoch(f.epoch)
-	s.touch(f)
 	f.add(requested(req))
 	f.forget(req)
+	if !s.touch(f) {
+		return nil, kerr.FetchSessionIDNotFound
+	}
 	if len(f.order) == 0 {
 		s.remove(f.id)
 		return &fetchContext{incremental: true}, nil
@@ -233,11 +271,17 @@ func (s *FetchSessions) resume(req *kmsg.FetchRequest) (*fetchContext, *kerr.Err
 	return &fetchContext{parts: parts, session: f, sessionID: f.id, incremental: true}, nil
 }
 
-// touch notes that a session is in use; a request that is refused does not keep it.
-func (s *FetchSessions) touch(f *fetchSession) {
+// touch notes that a session is in use, and what it holds; a request that is refused does not keep it. False says that it has come to
+// hold more than there is room for, and is gone: its client asks for another.
+func (s *FetchSessions) touch(f *fetchSession) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.used = s.clock.Now()
+	if s.countLocked(f) && s.held > s.most {
+		s.removeLocked(f)
+		return false
+	}
+	return true
 }
 
 func nextEpoch(e int32) int32 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"barnabas/storage/clock"
@@ -69,7 +70,7 @@ func equal(a []int32, b ...int32) bool {
 }
 
 func TestIncrementalFetchTellsOnlyNews(t *testing.T) {
-	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10)
+	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10, 0)
 	c, why := s.open(fetchOf(0, 0, 12, 0, 1, 2))
 	if why != nil || c.sessionID == 0 {
 		t.Fatal(why, c.sessionID)
@@ -97,7 +98,7 @@ func TestIncrementalFetchTellsOnlyNews(t *testing.T) {
 }
 
 func TestFetchSessionRefusals(t *testing.T) {
-	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10)
+	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10, 0)
 	c, _ := s.open(fetchOf(0, 0, 12, 0))
 	id := c.sessionID
 	for name, step := range map[string]struct {
@@ -126,7 +127,7 @@ func TestFetchSessionRefusals(t *testing.T) {
 }
 
 func TestFinalEpochEndsTheSession(t *testing.T) {
-	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10)
+	s := NewFetchSessions(clock.NewManual(time.Unix(0, 0)), 10, 0)
 	c, _ := s.open(fetchOf(0, 0, 12, 0))
 	if c, why := s.open(fetchOf(c.sessionID, -1, 12, 0)); why != nil || c.session != nil || len(c.parts) != 1 {
 		t.Fatal(why)
@@ -138,7 +139,7 @@ func TestFinalEpochEndsTheSession(t *testing.T) {
 
 func TestFetchSessionsAreBounded(t *testing.T) {
 	now := clock.NewManual(time.Unix(0, 0))
-	s := NewFetchSessions(now, 2)
+	s := NewFetchSessions(now, 2, 0)
 	a, _ := s.open(fetchOf(0, 0, 12, 0))
 	s.open(fetchOf(0, 0, 12, 0, 1))
 	if c, why := s.open(fetchOf(0, 0, 12, 0, 1, 2)); why != nil || c.sessionID != 0 || len(c.parts) != 3 {
@@ -159,6 +160,44 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 	}
 	if len(s.byID) != 2 || s.byID[c.sessionID] == nil {
 		t.Fatalf("%d sessions", len(s.byID))
+	}
+}
+
+// Where memory is bounded, so is what all sessions hold. A hundred clients whose sessions had 50,000 partitions each, and who asked for what
+// was new in them again and again in forty bytes, took 2.8 GB.
+func TestFetchSessionsHoldSoMuch(t *testing.T) {
+	now := clock.NewManual(time.Unix(0, 0))
+	s := NewFetchSessions(now, 10, 5*sessionPartition)
+	a, _ := s.open(fetchOf(0, 0, 12, 0, 1, 2))
+	if c, why := s.open(fetchOf(0, 0, 12, 0, 1, 2)); why != nil || c.sessionID != 0 || len(c.parts) != 3 {
+		t.Fatal("there is no room for another")
+	}
+	b, _ := s.open(fetchOf(0, 0, 12, 0, 1))
+	if a.sessionID == 0 || b.sessionID == 0 || s.held != 5 {
+		t.Fatalf("%d partitions", s.held)
+	}
+	if _, why := s.open(fetchOf(a.sessionID, 1, 12, 0, 1, 2)); why != nil {
+		t.Fatalf("what it has already takes no room: %v", why)
+	}
+	if _, why := s.open(forget(fetchOf(a.sessionID, 2, 12, 3), 0)); why != nil || s.held != 5 {
+		t.Fatalf("one for another: %v, %d partitions", why, s.held)
+	}
+	if _, why := s.open(fetchOf(b.sessionID, 1, 12, 7)); why != kerr.FetchSessionIDNotFound || s.byID[b.sessionID] != nil || s.held != 3 {
+		t.Fatalf("one that has grown too large: %v, %d partitions", why, s.held)
+	}
+	if c, _ := s.open(fetchOf(0, 0, 12, 0, 1, 2, 3, 4, 5)); c.sessionID != 0 {
+		t.Fatal("one that is too large by itself")
+	}
+	now.Advance(sessionIdle + time.Millisecond)
+	if c, _ := s.open(fetchOf(0, 0, 12, 0, 1, 2)); c.sessionID == 0 || s.held != 3 || len(s.byID) != 1 {
+		t.Fatalf("an idle session gives way: %d partitions", s.held)
+	}
+	s.remove(a.sessionID)
+	for id := range s.byID {
+		s.remove(id)
+	}
+	if s.held != 0 {
+		t.Fatalf("%d partitions in no session", s.held)
 	}
 }
 
@@ -185,7 +224,7 @@ func TestWhichSessionGivesWay(t *testing.T) {
 		"an old follower for a larger follower": {follower(1), sessionIdle + time.Second, follower(1, 2), true},
 	} {
 		now := clock.NewManual(time.Unix(0, 0))
-		s := NewFetchSessions(now, 1)
+		s := NewFetchSessions(now, 1, 0)
 		old, _ := s.open(c.old)
 		now.Advance(c.age)
 		if _, why := s.open(fetchOf(old.sessionID, 1, 12)); why != nil { // in use
@@ -200,7 +239,7 @@ func TestWhichSessionGivesWay(t *testing.T) {
 // A client that wants a session looks at how large others are while their clients change them; for the race detector.
 func TestFetchSessionsChangeWhileOthersAreMade(t *testing.T) {
 	clk := clock.NewManual(time.UnixMilli(0))
-	s := NewFetchSessions(clk, 1)
+	s := NewFetchSessions(clk, 1, 0)
 	c, _ := s.open(fetchOf(0, 0, 12, 1))
 	clk.Advance(sessionIdle + time.Millisecond)
 	if _, refusal := s.open(fetchOf(c.sessionID, 1, 12)); refusal != nil { // old, but in use

@@ -20,7 +20,7 @@ var listedKinds = []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeGroupConfig, 
 	kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeTopic}
 
 // ListConfigResources names what can have settings, by this broker's picture of the cluster.
-func (f *Configs) ListConfigResources(_ *Call, req *kmsg.ListConfigResourcesRequest) Reply {
+func (f *Configs) ListConfigResources(c *Call, req *kmsg.ListConfigResourcesRequest) Reply {
 	return Later(func(context.Context) Response {
 		resp := req.ResponseKind().(*kmsg.ListConfigResourcesResponse)
 		if req.Version == 0 {
@@ -32,15 +32,21 @@ func (f *Configs) ListConfigResources(_ *Call, req *kmsg.ListConfigResourcesRequ
 				return resp
 			}
 		}
+		size := answerSize{turn: c.turn()}
+		defer size.end()
 		for _, kind := range listedKinds {
 			if len(req.ResourceTypes) > 0 && !slices.Contains(req.ResourceTypes, int8(kind)) {
 				continue
 			}
-			for _, name := range f.resources(kind) {
+			names := f.resources(kind)
+			if !size.add(len(names)) {
+				return nil
+			}
+			for _, name := range names {
 				resp.ConfigResources = append(resp.ConfigResources, kmsg.ListConfigResourcesResponseConfigResource{Name: name, Type: int8(kind)})
 			}
 		}
-		return resp
+		return size.made(resp)
 	})
 }
 
