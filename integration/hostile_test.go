@@ -46,7 +46,8 @@ func TestHostilePeers(t *testing.T) {
 		{"clients that do not read", bounded(mega), deaf, mostOf(1<<20, 20, 0)},
 		// The largest answer is one to DescribeConfigs, of some 15 MiB, which it takes three times more to make.
 		{"hundreds that do not read large answers", bounded("16777216"), deafInLarge, mostOf(16<<20, 200, 60<<20)},
-		{"large fetch sessions", bounded("16777216"), largeSessions, mostOf(16<<20, 100, 60<<20)},
+		// Two answers, one for each CPU, of what names and tells of 50,000 partitions: 40 MiB each.
+		{"large fetch sessions", bounded("16777216"), largeSessions, mostOf(16<<20, 100, 80<<20)},
 		{"frames that trickle in", bounded(mega), trickling, mostOf(1<<20, 100, 0)},
 		{"refused requests in a loop", bounded(mega), refusedInALoop, 96},
 		{"ten thousand connections", bounded(mega), storm, 400},
