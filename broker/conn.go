@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,7 +78,8 @@ type conn struct {
 
 	retired atomic.Bool // no more is read than has come; set by retire
 
-	runs time.Time // since when it has been at work without a pause; zero when it has just begun. See yield
+	runs  time.Time // since when it has been at work without a pause; zero when it has just begun. See yield
+	shift shift
 }
 
 type owedReply struct {
@@ -137,6 +137,7 @@ func (c *conn) weigh(route *api.Route, version int16, body []byte) (elements int
 	more := route.Cost(elements)
 	takes := c.server.memory != nil && more > max(int64(len(body)), takeFrom)
 	if takes || alone || c.answers.owes.Load() > owesMax {
+		backlogs.leave(&c.shift)
 		c.settleAndFlush()
 	}
 	if takes {
@@ -173,6 +174,7 @@ func (c *conn) serve() {
 			break
 		}
 		if waits {
+			backlogs.leave(&c.shift)
 			if c.owed == nil {
 				c.owed, c.settled = make(chan owedReply, owedMax), make(chan struct{}, 1)
 				writer.Go(func() { c.write(ctx, cancel) })
@@ -182,12 +184,17 @@ func (c *conn) serve() {
 				c.settle()
 			}
 		}
-		if c.pending.Load() == 0 && (!c.frames.Ready() || c.out.Size() >= flushAt) && c.flush() != nil {
-			cancel()
-			break
+		mine := c.pending.Load() == 0 // out, see mu
+		if !c.frames.Ready() || mine && c.out.Size() >= flushAt {
+			backlogs.leave(&c.shift) // the client may keep it waiting
+			if mine && c.flush() != nil {
+				cancel()
+				break
+			}
 		}
 		c.yield()
 	}
+	backlogs.leave(&c.shift)
 	if c.owed != nil {
 		close(c.owed)
 	}
@@ -203,11 +210,7 @@ func (c *conn) serve() {
 	}
 }
 
-// runFor is for how long a connection works on what its client has sent before others have their turn.
-const runFor = 20 * time.Microsecond
-
-// yield lets others run once this connection has worked for long without waiting for its client. What is ready to run waits in one
-// queue, and Go takes the processor from nobody within ten milliseconds: behind 500 clients that pipelined another waited for seconds.
+// yield lets others run once this connection has worked for long without waiting for its client.
 func (c *conn) yield() {
 	if c.frames.Waited() {
 		c.runs = time.Time{}
@@ -217,7 +220,7 @@ func (c *conn) yield() {
 	if c.runs.IsZero() {
 		c.runs = now
 	} else if now.Sub(c.runs) > runFor {
-		runtime.Gosched()
+		backlogs.take(&c.shift, c.ctx.Done())
 		c.runs = time.Now()
 	}
 }

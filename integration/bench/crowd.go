@@ -15,10 +15,10 @@ func (b *bench) crowded(ctx context.Context, s *side) error {
 		fmt.Fprintf(os.Stderr, "round %d of %d: %s, a crowd\n", round, b.rounds, s.kind)
 		over := make(chan error, 1)
 		go func() {
-			_, err := b.run(ctx, "crowd", "-json", "-addr", s.Addr, "-topic", "crowd", "-partitions", "10", "-conns", "500", "-inflight", "2000", "-duration", (2 * b.pace).String())
+			_, err := b.run(ctx, "crowd", "-json", "-addr", s.Addr, "-topic", "crowd", "-partitions", "10", "-conns", "500", "-inflight", "2000", "-duration", (3 * b.pace / 4).String())
 			over <- err
 		}()
-		m, err := b.run(ctx, "beside", "-json", "-addr", s.Addr, "-topic", "beside", "-rate", "100", "-record", "1024", "-duration", b.pace.String())
+		m, err := b.run(ctx, "beside", "-json", "-addr", s.Addr, "-topic", "beside", "-rate", "100", "-record", "1024", "-duration", (b.pace / 2).String())
 		if err = errors.Join(err, <-over); err != nil {
 			return err
 		}
