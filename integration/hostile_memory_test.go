@@ -184,16 +184,25 @@ func deaf(t *testing.T, b *besieged) {
 		bytes.Repeat(frameOf(old), 50),
 		bytes.Repeat(frameOf(versions), 100_000),
 	} {
-		var writers sync.WaitGroup
-		leave := b.crowd(t, 20, func(_ int, c *peers.Conn) error {
-			_ = c.Conn.(*net.TCPConn).SetReadBuffer(4096)
-			writers.Go(func() { _, _ = c.Write(requests) }) // until the broker does not read any more, and then the connection's end
-			return nil
-		})
+		leave := b.deafCrowd(t, 20, requests)
 		b.goesOn(t, 20)
 		leave()
-		writers.Wait()
 		b.goesOn(t, 5)
+	}
+}
+
+// deafCrowd has n connections send requests and read no answers, until the function is called.
+func (b *besieged) deafCrowd(t *testing.T, n int, requests []byte) (leave func()) {
+	t.Helper()
+	var writers sync.WaitGroup
+	hangUp := b.crowd(t, n, func(_ int, c *peers.Conn) error {
+		_ = c.Conn.(*net.TCPConn).SetReadBuffer(4096)
+		writers.Go(func() { _, _ = c.Write(requests) }) // until the broker does not read any more, and then the connection's end
+		return nil
+	})
+	return func() {
+		hangUp()
+		writers.Wait()
 	}
 }
 
@@ -264,13 +273,7 @@ func deafInLarge(t *testing.T, b *besieged) {
 	for _, req := range []kmsg.Request{groups, offsets, metadata, configs, old} {
 		closed := func() int { return bytes.Count(readFile(t, b.Log), []byte("its client does not read the answers")) }
 		before := closed()
-		requests := bytes.Repeat(frameOf(req), 100)
-		var writers sync.WaitGroup
-		leave := b.crowd(t, 200, func(_ int, c *peers.Conn) error {
-			_ = c.Conn.(*net.TCPConn).SetReadBuffer(4096)
-			writers.Go(func() { _, _ = c.Write(requests) })
-			return nil
-		})
+		leave := b.deafCrowd(t, 200, bytes.Repeat(frameOf(req), 100))
 		eventually(t, "they hold more than they may, and some are closed: "+kmsg.NameForKey(req.Key()), func() error {
 			if closed() == before {
 				return errors.New("none is")
@@ -279,7 +282,6 @@ func deafInLarge(t *testing.T, b *besieged) {
 		})
 		b.goesOn(t, 50)
 		leave()
-		writers.Wait()
 		b.goesOn(t, 5)
 	}
 }

@@ -25,28 +25,20 @@ const (
 // ConsumerGroupDescribe shows groups of the consumer protocol; others are not found. A group named twice is answered twice.
 func (g *Groups) ConsumerGroupDescribe(c *Call, req *kmsg.ConsumerGroupDescribeRequest) Reply {
 	return Later(func(ctx context.Context) Response {
-		firsts, of := firstsOf(req.Groups)
-		found, resp := gather(ctx, len(firsts), func(k, most int) *runtime.Promise[group.ConsumerDescriptionResult] {
-			return g.Coordinator.DescribeConsumer(req.Groups[firsts[k]], most)
+		found, resp := gather(ctx, c, req.Groups, group.ConsumerDescriptionResult.Size, func(i, most int) *runtime.Promise[group.ConsumerDescriptionResult] {
+			return g.Coordinator.DescribeConsumer(req.Groups[i], most)
 		})
 		if found == nil {
 			return resp
 		}
 		defer found.end()
-		size := answerSize{turn: c.turn()}
-		defer size.end()
-		for _, k := range of {
-			if !size.addMore(found.answers[k].value.Size()) {
-				return size.refused()
-			}
-		}
 		img := g.Images.Current()
 		answer := req.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)
-		answer.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(of))
-		for i, k := range of {
-			answer.Groups[i] = describedConsumer(img, req, req.Groups[i], found.answers[k].value, found.answers[k].err)
+		answer.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(req.Groups))
+		for i, a := range found.answers {
+			answer.Groups[i] = describedConsumer(img, req, req.Groups[i], a.value, a.err)
 		}
-		return size.made(answer)
+		return found.size.made(answer)
 	})
 }
 

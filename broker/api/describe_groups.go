@@ -23,27 +23,19 @@ import (
 // DescribeGroups shows groups. One that does not exist is shown as dead up to v5.
 func (g *Groups) DescribeGroups(c *Call, req *kmsg.DescribeGroupsRequest) Reply {
 	return Later(func(ctx context.Context) Response {
-		firsts, of := firstsOf(req.Groups)
-		found, resp := gather(ctx, len(firsts), func(k, most int) *runtime.Promise[*group.Description] {
-			return g.Coordinator.Describe(req.Groups[firsts[k]], most)
+		found, resp := gather(ctx, c, req.Groups, descriptionSize, func(i, most int) *runtime.Promise[*group.Description] {
+			return g.Coordinator.Describe(req.Groups[i], most)
 		})
 		if found == nil {
 			return resp
 		}
 		defer found.end()
-		size := answerSize{turn: c.turn()}
-		defer size.end()
-		for _, k := range of {
-			if !size.addMore(descriptionSize(found.answers[k].value)) {
-				return size.refused()
-			}
-		}
 		answer := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
-		answer.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(of))
-		for i, k := range of {
-			answer.Groups[i] = described(req, req.Groups[i], found.answers[k].value, found.answers[k].err)
+		answer.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(req.Groups))
+		for i, a := range found.answers {
+			answer.Groups[i] = described(req, req.Groups[i], a.value, a.err)
 		}
-		return size.made(answer)
+		return found.size.made(answer)
 	})
 }
 

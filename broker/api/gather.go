@@ -22,9 +22,10 @@ const (
 // one.
 var leaves = semaphore.NewWeighted(gatherMost)
 
-// gathered are the answers of coordinators to the questions of one request, in their order.
+// gathered are the answers of coordinators to the questions of one request, in their order, of which a response is to be made.
 type gathered[R any] struct {
 	answers []gatheredAnswer[R]
+	size    answerSize
 	leave   int64
 }
 
@@ -33,35 +34,40 @@ type gatheredAnswer[R any] struct {
 	err   error
 }
 
-// gather asks coordinators n questions, each at first for no more than all of them may come to without leave, and then, once there is
-// leave, for what is more: what coordinators give waits in memory until it is an answer, and there are as many who ask as there are
-// connections. The questions are asked together. What is gathered must be ended; without it resp is all that there is to say: nothing,
-// to a client that is gone.
-func gather[R any](ctx context.Context, n int, ask func(i, most int) *runtime.Promise[R]) (g *gathered[R], resp Response) {
-	g = &gathered[R]{answers: make([]gatheredAnswer[R], n)}
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	larger, size, err := g.ask(ctx, all, gatherFree/max(n, 1), ask)
+// gather asks coordinators questions, what is asked twice once, each at first for no more than all of them may come to without leave,
+// and then, once there is leave, for what is more: what coordinators give waits in memory until it is an answer, and there are as many
+// who ask as there are connections. The questions are asked together, by their index. sizeOf is what one adds to the size of the
+// response. What is gathered must be ended; without it resp is all that there is to say: nothing, to a client that is gone.
+func gather[Q comparable, R any](ctx context.Context, c *Call, questions []Q, sizeOf func(R) int, ask func(i, most int) *runtime.Promise[R]) (g *gathered[R], resp Response) {
+	g = &gathered[R]{answers: make([]gatheredAnswer[R], len(questions)), size: answerSize{turn: c.turn()}}
+	firsts, of := firstsOf(questions)
+	larger, n, err := g.ask(ctx, firsts, gatherFree/max(len(firsts), 1), ask)
 	switch {
 	case err != nil:
 		return nil, nil
-	case size > answerMax:
+	case n > answerMax:
 		return nil, tooLarge{}
 	}
-	if g.leave, err = takeLeave(ctx, size); err != nil {
+	if g.leave, err = takeLeave(ctx, n); err != nil {
 		return nil, nil
 	}
 	if _, _, err := g.ask(ctx, larger, math.MaxInt, ask); err != nil {
 		g.end()
 		return nil, nil
 	}
+	for i, first := range of {
+		g.answers[i] = g.answers[first]
+		if !g.size.addMore(sizeOf(g.answers[i].value)) {
+			resp = g.size.refused()
+			g.end()
+			return nil, resp
+		}
+	}
 	return g, nil
 }
 
 // ask asks some of the questions. It says which of them have more elements than most, and how many in all.
-func (g *gathered[R]) ask(ctx context.Context, which []int, most int, ask func(i, most int) *runtime.Promise[R]) (larger []int, size int, err error) {
+func (g *gathered[R]) ask(ctx context.Context, which []int, most int, ask func(i, most int) *runtime.Promise[R]) (larger []int, n int, err error) {
 	asked := make([]*runtime.Promise[R], len(which))
 	for k, i := range which {
 		asked[k] = ask(i, most)
@@ -73,10 +79,10 @@ func (g *gathered[R]) ask(ctx context.Context, which []int, most int, ask func(i
 		}
 		var more *group.Larger
 		if errors.As(a.err, &more) {
-			larger, size = append(larger, i), size+more.Size
+			larger, n = append(larger, i), n+more.Size
 		}
 	}
-	return larger, size, nil
+	return larger, n, nil
 }
 
 // takeLeave waits for leave to hold so many elements, to be released. What is little needs none. The error is the context's.
@@ -91,24 +97,25 @@ func takeLeave(ctx context.Context, n int) (leave int64, err error) {
 	return leave, nil
 }
 
-// end lets others have leave.
+// end lets others have leave, and their turn.
 func (g *gathered[R]) end() {
+	g.size.end()
 	leaves.Release(g.leave)
 	g.leave = 0
 }
 
-// firstsOf is where each of the values comes first, and for each of all which of those it is.
+// firstsOf is where each of the values comes first, and for each of all where that was.
 func firstsOf[Q comparable](all []Q) (firsts, of []int) {
 	at := make(map[Q]int, len(all))
 	of = make([]int, len(all))
 	for i, q := range all {
-		k, there := at[q]
+		first, there := at[q]
 		if !there {
-			k = len(firsts)
-			at[q] = k
+			first = i
+			at[q] = i
 			firsts = append(firsts, i)
 		}
-		of[i] = k
+		of[i] = first
 	}
 	return firsts, of
 }

@@ -25,6 +25,8 @@ func (a *answering) ask(i, most int) *runtime.Promise[[]int] {
 	return runtime.Answered(make([]int, a.sizes[i]))
 }
 
+func length(list []int) int { return len(list) }
+
 // What coordinators give for one request is little, or there was leave for it. Two hundred clients, each of whom had asked many times for
 // the 5000 offsets of a group, took 7 GB.
 func TestGather(t *testing.T) {
@@ -34,7 +36,7 @@ func TestGather(t *testing.T) {
 		t.Fatal("somebody has leave")
 	}
 	a := &answering{[]int{10, gatherFree/4 + 1, 0, 5000}, make([]int, 4)}
-	g, _ := gather(t.Context(), 4, a.ask)
+	g, _ := gather(t.Context(), &Call{}, a.sizes, length, a.ask)
 	if want := []int{1, 2, 1, 2}; !slices.Equal(a.asked, want) || g.leave != 5000+gatherFree/4+1 {
 		t.Errorf("asked %v times, want %v, leave for %d", a.asked, want, g.leave)
 	}
@@ -46,15 +48,15 @@ func TestGather(t *testing.T) {
 	if g.end(); g.leave != 0 {
 		t.Error("leave is kept")
 	}
-	if g, _ := gather(t.Context(), 0, a.ask); len(g.answers) != 0 {
+	if g, _ := gather(t.Context(), &Call{}, []int{}, length, a.ask); len(g.answers) != 0 {
 		t.Error("no questions have answers")
 	}
 	huge := &answering{[]int{answerMax, 1000}, make([]int, 2)}
-	if g, resp := gather(t.Context(), 2, huge.ask); g != nil || resp != (tooLarge{}) {
+	if g, resp := gather(t.Context(), &Call{}, huge.sizes, length, huge.ask); g != nil || resp != (tooLarge{}) {
 		t.Errorf("%v", resp)
 	}
 	why := errors.New("why")
-	g, _ = gather(t.Context(), 2, func(int, int) *runtime.Promise[[]int] { return runtime.Refused[[]int](why) })
+	g, _ = gather(t.Context(), &Call{}, []int{1, 2}, length, func(int, int) *runtime.Promise[[]int] { return runtime.Refused[[]int](why) })
 	if g.answers[1].err != why {
 		t.Errorf("%+v", g.answers)
 	}
@@ -68,7 +70,7 @@ func TestGather(t *testing.T) {
 // All together have leave for so much, in the order in which they came, and who leaves is not waited for.
 func TestGatherWaitsForLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first, _ := gather(t.Context(), 1, (&answering{[]int{2 * gatherMost}, make([]int, 1)}).ask)
+		first, _ := gather(t.Context(), &Call{}, []int{0}, length, (&answering{[]int{2 * gatherMost}, make([]int, 1)}).ask)
 		if first.leave != gatherMost {
 			t.Fatalf("leave for %d", first.leave)
 		}
@@ -80,7 +82,7 @@ func TestGatherWaitsForLeave(t *testing.T) {
 			size int
 		}{{"small", t.Context(), gatherFree}, {"impatient", impatient, gatherMost}, {"large", t.Context(), gatherFree + 1}} {
 			go func() {
-				g, _ := gather(who.ctx, 1, (&answering{[]int{who.size}, make([]int, 1)}).ask)
+				g, _ := gather(who.ctx, &Call{}, []int{0}, length, (&answering{[]int{who.size}, make([]int, 1)}).ask)
 				if got = append(got, who.name); g != nil {
 					g.end()
 				}

@@ -39,26 +39,18 @@ func (g *Groups) OffsetFetch(c *Call, req *kmsg.OffsetFetchRequest) Reply {
 			fetches[i] = newOffsetFetch(img, req.Version, &groups[i])
 			questions[i] = fetches[i].question(i)
 		}
-		firsts, of := firstsOf(questions)
-		found, resp := gather(ctx, len(firsts), func(k, most int) *runtime.Promise[[]group.Offset] {
-			return fetches[firsts[k]].ask(g.Coordinator, req.RequireStable, most)
+		found, resp := gather(ctx, c, questions, offsetsSize, func(i, most int) *runtime.Promise[[]group.Offset] {
+			return fetches[i].ask(g.Coordinator, req.RequireStable, most)
 		})
 		if found == nil {
 			return resp
 		}
 		defer found.end()
-		size := answerSize{turn: c.turn()}
-		defer size.end()
-		for _, k := range of {
-			if !size.addMore(offsetsSize(found.answers[k].value)) {
-				return size.refused()
-			}
-		}
 		answers := make([]kmsg.OffsetFetchResponseGroup, len(fetches))
-		for i, k := range of {
-			answers[i] = fetches[i].result(img, found.answers[k].value, found.answers[k].err)
+		for i, a := range found.answers {
+			answers[i] = fetches[i].result(img, a.value, a.err)
 		}
-		return size.made(fetched(req, answers))
+		return found.size.made(fetched(req, answers))
 	})
 }
 

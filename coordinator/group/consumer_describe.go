@@ -38,7 +38,7 @@ type ConsumerDescriptionResult struct {
 
 // Refusal is GROUP_ID_NOT_FOUND, with words, for a group that does not exist or is of the classic protocol; nil for one that is
 // described.
-func (r *ConsumerDescriptionResult) Refusal() (err error, message string) {
+func (r ConsumerDescriptionResult) Refusal() (err error, message string) {
 	if r.refused == nil {
 		return nil, ""
 	}
@@ -46,7 +46,7 @@ func (r *ConsumerDescriptionResult) Refusal() (err error, message string) {
 }
 
 // Size is about how many elements there are, as *Larger counts them.
-func (r *ConsumerDescriptionResult) Size() int {
+func (r ConsumerDescriptionResult) Size() int {
 	if r.ConsumerDescription == nil {
 		return 1
 	}

@@ -17,14 +17,7 @@ func beside(o *options) (*result, error) {
 	var took times
 	for until := time.Now().Add(o.duration); time.Now().Before(until); time.Sleep(time.Second / time.Duration(o.rate)) {
 		began := time.Now()
-		if err := c.send(f); err != nil {
-			return nil, err
-		}
-		answer, err := c.receive()
-		if err != nil {
-			return nil, err
-		}
-		if _, err := produced(answer, o.topic); err != nil {
+		if _, err := c.produce(f, o.topic); err != nil {
 			return nil, err
 		}
 		took = append(took, time.Since(began))

@@ -1,13 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
 	"sync"
 	"sync/atomic"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // crowd has many connections ask for the metadata of a topic, each with many requests on the way that it has sent at once, and sends
@@ -16,15 +15,8 @@ func crowd(o *options) (*result, error) {
 	if err := makeTopic(o.addr, o.topic, o.partitions); err != nil {
 		return nil, err
 	}
-	req := kmsg.NewPtrMetadataRequest()
-	req.Version = metadataVersion
-	t := kmsg.NewMetadataRequestTopic()
-	t.Topic = &o.topic
-	req.Topics = append(req.Topics, t)
-	var many []byte
-	for range o.inFlight {
-		many = append(many, frame(req)...)
-	}
+	request := frame(metadataOf(o.topic))
+	many := bytes.Repeat(request, o.inFlight)
 	conns := make([]*connection, o.conns)
 	for i := range conns {
 		var err error
@@ -33,7 +25,7 @@ func crowd(o *options) (*result, error) {
 		}
 		defer conns[i].Close()
 	}
-	size, err := conns[0].answerSize(frame(req))
+	size, err := conns[0].answerSize(request)
 	if err != nil {
 		return nil, err
 	}

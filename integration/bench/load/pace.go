@@ -22,14 +22,7 @@ func pace(o *options) (*result, error) {
 	var first int64
 	const warmUp = 200
 	for range warmUp {
-		if err := c.send(f); err != nil {
-			return nil, err
-		}
-		answer, err := c.receive()
-		if err != nil {
-			return nil, err
-		}
-		if first, err = produced(answer, o.topic); err != nil {
+		if first, err = c.produce(f, o.topic); err != nil {
 			return nil, err
 		}
 	}
@@ -50,14 +43,7 @@ func pace(o *options) (*result, error) {
 		time.Sleep(time.Until(m.began.Add(time.Duration(i) * time.Second / time.Duration(o.rate))))
 		at := time.Since(began)
 		sent[i].Store(int64(at))
-		if err := c.send(f); err != nil {
-			return nil, err
-		}
-		answer, err := c.receive()
-		if err != nil {
-			return nil, err
-		}
-		if _, err := produced(answer, o.topic); err != nil {
+		if _, err := c.produce(f, o.topic); err != nil {
 			return nil, err
 		}
 		acked = append(acked, time.Since(began)-at)

@@ -89,6 +89,18 @@ func (c *connection) ask(req kmsg.Request) (kmsg.Response, error) {
 	return resp, errors.Join(resp.ReadFrom(b), c.SetDeadline(time.Time{}))
 }
 
+// produce sends a produceFrame and waits for its acknowledgement, which has the base offset.
+func (c *connection) produce(f []byte, topic string) (offset int64, err error) {
+	if err := c.send(f); err != nil {
+		return 0, err
+	}
+	answer, err := c.receive()
+	if err != nil {
+		return 0, err
+	}
+	return produced(answer, topic)
+}
+
 // makeTopic makes a topic unless it is there, and waits until all its partitions have leaders.
 func makeTopic(addr, name string, partitions int) error {
 	c, err := dial(addr)
@@ -117,13 +129,17 @@ func makeTopic(addr, name string, partitions int) error {
 	return fmt.Errorf("topic %s has no leaders for %d partitions", name, partitions)
 }
 
-func led(c *connection, name string, partitions int) (bool, error) {
+func metadataOf(topic string) *kmsg.MetadataRequest {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = metadataVersion
 	t := kmsg.NewMetadataRequestTopic()
-	t.Topic = &name
+	t.Topic = &topic
 	req.Topics = append(req.Topics, t)
-	resp, err := c.ask(req)
+	return req
+}
+
+func led(c *connection, name string, partitions int) (bool, error) {
+	resp, err := c.ask(metadataOf(name))
 	if err != nil {
 		return false, err
 	}
